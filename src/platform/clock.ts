@@ -1,0 +1,33 @@
+// clock.ts: time, as a thing that can be passed in. A test passes one that it moves by hand.
+
+/** A pending call; cancel() before it is due means that it never happens. */
+export interface Timer {
+  cancel(): void
+}
+
+export interface Clock {
+  /** Milliseconds since an arbitrary start; never goes back. For durations and deadlines. */
+  now(): number
+  /** Milliseconds since 1970. For log lines and generated ids, never for durations. */
+  wall(): number
+  /** Calls back once, not before `delayMs` have passed. */
+  after(delayMs: number, callback: () => void): Timer
+  /** Calls back again and again, `intervalMs` apart, until cancelled. */
+  every(intervalMs: number, callback: () => void): Timer
+}
+
+/** The machine's clock. Its timers do not keep the process alive by themselves. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wall: () => Date.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs)
+    timer.unref()
+    return { cancel: () => clearTimeout(timer) }
+  },
+  every(intervalMs, callback) {
+    const timer = setInterval(callback, intervalMs)
+    timer.unref()
+    return { cancel: () => clearInterval(timer) }
+  },
+}

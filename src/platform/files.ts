@@ -1,0 +1,105 @@
+// files.ts: the file operations that storage is built on, as an interface, so that a simulation
+// can lose what was not synced and a test can run out of space. Paths are absolute or relative to
+// the working directory; errors carry Node's `code` (ENOENT, ENOSPC, EACCES, ...).
+import { constants } from 'node:fs'
+import fs from 'node:fs/promises'
+
+export interface FileHandle {
+  /** Fills `buffer` from `position`; returns the bytes read, fewer only at the end of the file. */
+  read(buffer: Uint8Array, position: number): Promise<number>
+  /** Writes all of `buffers` one after the other from `position` on. */
+  write(buffers: readonly Uint8Array[], position: number): Promise<void>
+  /** Returns when content and length are on disk (fdatasync). */
+  sync(): Promise<void>
+  truncate(length: number): Promise<void>
+  size(): Promise<number>
+  close(): Promise<void>
+}
+
+/** `read`: must exist. `write`: must exist, read and write. `create`: must not exist, 0600. */
+export type OpenMode = 'read' | 'write' | 'create'
+
+export interface Files {
+  open(file: string, mode: OpenMode): Promise<FileHandle>
+  readFile(file: string): Promise<Buffer>
+  /** Names in a directory, in byte order. */
+  list(dir: string): Promise<string[]>
+  exists(file: string): Promise<boolean>
+  /** Makes a directory and its missing parents, mode 0700. */
+  makeDir(dir: string): Promise<void>
+  rename(from: string, to: string): Promise<void>
+  /** Removes a file or a whole directory; what is not there is no error. */
+  remove(file: string): Promise<void>
+  /** Makes renames and removals inside `dir` lasting. */
+  syncDir(dir: string): Promise<void>
+}
+
+const flags: Record<OpenMode, number> = {
+  read: constants.O_RDONLY,
+  write: constants.O_RDWR,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
+}
+
+export const systemFiles: Files = {
+  async open(file, mode) {
+    return handle(await fs.open(file, flags[mode], 0o600))
+  },
+  readFile: (file) => fs.readFile(file),
+  async list(dir) {
+    const names = await fs.readdir(dir)
+    return names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  },
+  async exists(file) {
+    try {
+      await fs.access(file)
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+      throw error
+    }
+  },
+  async makeDir(dir) {
+    await fs.mkdir(dir, { recursive: true, mode: 0o700 })
+  },
+  rename: (from, to) => fs.rename(from, to),
+  remove: (file) => fs.rm(file, { recursive: true, force: true }),
+  async syncDir(dir) {
+    const opened = await fs.open(dir, constants.O_RDONLY)
+    try {
+      await opened.sync()
+    } finally {
+      await opened.close()
+    }
+  },
+}
+
+function handle(opened: fs.FileHandle): FileHandle {
+  return {
+    async read(buffer, position) {
+      let done = 0
+      while (done < buffer.length) {
+        const { bytesRead } = await opened.read(buffer, done, buffer.length - done, position + done)
+        if (bytesRead === 0) break
+        done += bytesRead
+      }
+      return done
+    },
+    async write(buffers, position) {
+      let at = position
+      for (const buffer of buffers) {
+        let done = 0
+        while (done < buffer.length) {
+          const { bytesWritten } = await opened.write(buffer, done, buffer.length - done, at)
+          done += bytesWritten
+          at += bytesWritten
+        }
+      }
+    },
+    sync: () => opened.datasync(),
+    truncate: (length) => opened.truncate(length),
+    async size() {
+      return (await opened.stat()).size
+    },
+    close: () => opened.close(),
+  }
+}
