@@ -1,0 +1,46 @@
+// crc32c.test.ts: known answers (RFC 3720 B.4 and the usual check value), and the properties that
+// the log relies on: chaining, and independence of length, alignment and slicing.
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { crc32c } from '../../src/storage/crc32c.js'
+
+const known: [name: string, data: Uint8Array, crc: number][] = [
+  ['nothing', Buffer.alloc(0), 0],
+  ['the check value', Buffer.from('123456789'), 0xe3069283],
+  ['32 zero bytes', Buffer.alloc(32), 0x8a9136aa],
+  ['32 bytes of ones', Buffer.alloc(32, 0xff), 0x62a8ab43],
+  ['32 rising bytes', Buffer.from(Array.from({ length: 32 }, (_, at) => at)), 0x46dd794e],
+  ['32 falling bytes', Buffer.from(Array.from({ length: 32 }, (_, at) => 31 - at)), 0x113fdb5c],
+]
+
+for (const [name, data, crc] of known) {
+  test(`the checksum of ${name} is ${crc.toString(16)}`, () => {
+    expect(crc32c(data)).toBe(crc)
+  })
+}
+
+test('every length and every offset agrees with the bit by bit definition', () => {
+  const data = Buffer.from(Array.from({ length: 100 }, (_, at) => (at * 167 + 13) & 0xff))
+  for (let from = 0; from < 20; from++) {
+    for (let to = from; to <= data.length; to++) {
+      expect(crc32c(data.subarray(from, to))).toBe(bitByBit(data.subarray(from, to)))
+    }
+  }
+})
+
+test('a checksum continued from the one before is the checksum of the whole', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(200), (data, cut) => {
+      expect(crc32c(data.subarray(cut), crc32c(data.subarray(0, cut)))).toBe(crc32c(data))
+    }),
+  )
+})
+
+function bitByBit(data: Uint8Array): number {
+  let crc = 0xffffffff
+  for (const byte of data) {
+    crc ^= byte
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
+  }
+  return ~crc >>> 0
+}
