@@ -1,0 +1,210 @@
+// context.ts: what every command is made of. A command declares its words, checks them in a pure
+// options(), and does its work in run() through a CommandContext: the only way to a connection, to
+// the streams and to the clock. main.ts builds the real context; tests build their own.
+//
+// Words are strings, but a key may be any bytes. A byte of an argument that is not part of valid
+// UTF-8 travels inside the string as the lone surrogate U+DC00 + byte; bytes() gives it back.
+import type { Command } from 'commander'
+import type { Connection, ConnectOptions } from '../connection/connect.js'
+import type { Result } from '../output/format.js'
+import type { Clock } from '../platform/clock.js'
+import type { Random } from '../platform/random.js'
+import type { GlobalOptions } from './global-flags.js'
+
+export interface CommandContext {
+  /**
+   * The connection that the global flags describe: dialled on first use, then shared. With
+   * `changes` another one, of its own. main closes them all.
+   */
+  connect(changes?: Partial<ConnectOptions>): Promise<Connection>
+  /**
+   * Call options with the deadline --command-timeout from now. Take it before connect() when the
+   * budget covers connecting and authenticating too, after it when it covers the calls alone.
+   */
+  commandDeadline(): { deadline: number }
+  /** Prints in the format of --write-out. Resolves when the reader has room for more. */
+  print(result: Result): Promise<void>
+  /** Writes to standard output as it is. Resolves when the reader has room for more. */
+  write(data: string | Uint8Array): Promise<void>
+  /** Writes text, line feed included, to standard error. */
+  warn(text: string): void
+  /** All of standard input. */
+  readStdin(): Promise<Buffer>
+  /** Standard input piece by piece, for commands that answer while they read. */
+  readonly stdin: AsyncIterable<Uint8Array>
+  /** Standard error itself, for a spinner. `isTTY` says whether a person is watching. */
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean }
+  /**
+   * Aborted when nobody reads standard output any more and, after catchInterrupts(), at the first
+   * SIGINT or SIGTERM. Without catchInterrupts() those end the process at once, as by default.
+   */
+  readonly signal: AbortSignal
+  catchInterrupts(): void
+  readonly clock: Clock
+  readonly random: Random
+  readonly globals: GlobalOptions
+  readonly env: Environment
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** What options() may look at beside flags and positionals. */
+export interface CommandLine {
+  /** Every word after `tsctl`, as typed. */
+  readonly argv: readonly string[]
+  /** Positionals that stand before the first `--`; undefined without one. */
+  readonly beforeSeparator: number | undefined
+  /** Long names of the flags that were given, global ones included: `prev-kv`. */
+  readonly given: ReadonlySet<string>
+  readonly env: Environment
+}
+
+/** Words that make no sense. Thrown before anything was done, unless etcdctl is late too. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+  readonly exitCode: number
+
+  constructor(message: string, exitCode = 128) {
+    super(message)
+    this.exitCode = exitCode
+  }
+}
+
+/** A failure at work, where etcdctl has an exit code of its own. Empty: all was said already. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+  readonly exitCode: number
+
+  constructor(message: string, options: { exitCode: number; cause?: unknown }) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined)
+    this.exitCode = options.exitCode
+  }
+}
+
+/**
+ * A command as its module writes it. `Flags` is what the declared options hold, by their camel
+ * case name; `Options` is what run() needs.
+ */
+export interface CommandParts<Flags, Options> {
+  words(command: Command): Command
+  options(flags: Flags, args: readonly string[], line: CommandLine): Options
+  run(ctx: CommandContext, options: Options): Promise<void>
+}
+
+/** A command as main sees it: words checked by prepare() give the work to be done. */
+export interface DefinedCommand {
+  readonly kind: 'command'
+  words(command: Command): Command
+  prepare(
+    flags: Readonly<Record<string, unknown>>,
+    args: readonly string[],
+    line: CommandLine,
+  ): (ctx: CommandContext) => Promise<void>
+}
+
+/** A word with further words below it: `member list`. Its options are valid below it too. */
+export interface DefinedGroup {
+  readonly kind: 'group'
+  words(command: Command): Command
+  readonly commands: Readonly<Record<string, Subcommand>>
+}
+
+export interface Subcommand {
+  readonly summary: string
+  readonly command: DefinedCommand
+}
+
+export function defineCommand<Flags, Options>(parts: CommandParts<Flags, Options>): DefinedCommand {
+  return {
+    kind: 'command',
+    words: parts.words,
+    prepare(flags, args, line) {
+      // The parser fills exactly the options that words() declares, each by its declared type.
+      const options = parts.options(flags as Flags, args, line)
+      return (ctx) => parts.run(ctx, options)
+    },
+  }
+}
+
+/** `words` adds the options that all words below share; most groups have none. */
+export function defineGroup(
+  commands: Readonly<Record<string, Subcommand>>,
+  words: (command: Command) => Command = (command) => command,
+): DefinedGroup {
+  return { kind: 'group', words, commands }
+}
+
+/** The bytes that an argument was typed as. */
+export function bytes(text: string): Buffer {
+  if (!loneSurrogate.test(text)) return Buffer.from(text)
+  const parts: Buffer[] = []
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0
+    const escaped = code >= 0xdc80 && code <= 0xdcff
+    parts.push(escaped ? Buffer.of(code - 0xdc00) : Buffer.from(character))
+  }
+  return Buffer.concat(parts)
+}
+
+/** An argument that stands for these bytes: the inverse of bytes(). */
+export function argument(data: Buffer): string {
+  const text = data.toString()
+  if (!text.includes('\ufffd') || Buffer.from(text).equals(data)) return text
+  let escaped = ''
+  for (let at = 0; at < data.length; ) {
+    const size = characterSize(data, at)
+    escaped +=
+      size > 0
+        ? data.toString('utf8', at, at + size)
+        : String.fromCharCode(0xdc00 + (data[at] ?? 0))
+    at += Math.max(size, 1)
+  }
+  return escaped
+}
+
+const loneSurrogate = /[\udc80-\udcff]/u
+
+/** Length of the valid UTF-8 character at `at`, 0 when there is none. */
+function characterSize(data: Buffer, at: number): number {
+  const longest = Math.min(4, data.length - at)
+  for (let size = 1; size <= longest; size++) {
+    const text = data.toString('utf8', at, at + size)
+    if (Buffer.from(text).equals(data.subarray(at, at + size))) return size
+  }
+  return 0
+}
+
+/** A lease ID: signed 64 bits in hexadecimal. `what` opens the message, as commands differ. */
+export function parseLeaseId(text: string, what = 'bad lease ID arg'): bigint {
+  const problem = hexProblem(text, 'signed')
+  if (problem === undefined) return hexValue(text)
+  throw new UsageError(`${what} (${problem}), expecting ID in Hex`)
+}
+
+/** A member ID: unsigned 64 bits in hexadecimal. */
+export function parseMemberId(text: string): bigint {
+  const problem = hexProblem(text, 'unsigned')
+  if (problem === undefined) return hexValue(text)
+  throw new UsageError(`bad member ID arg (${problem}), expecting ID in Hex`)
+}
+
+/** What Go's strconv says about a hexadecimal number; undefined when it is one. */
+export function hexProblem(text: string, sign: 'signed' | 'unsigned'): string | undefined {
+  const signed = sign === 'signed'
+  const call = `strconv.${signed ? 'ParseInt' : 'ParseUint'}: parsing ${goQuote(text)}`
+  if (!(signed ? /^[+-]?[0-9a-f]+$/i : /^[0-9a-f]+$/i).test(text)) return `${call}: invalid syntax`
+  const value = hexValue(text)
+  const fits = signed ? value === BigInt.asIntN(64, value) : value === BigInt.asUintN(64, value)
+  return fits ? undefined : `${call}: value out of range`
+}
+
+/** The value of a text that hexProblem() accepts. */
+export function hexValue(text: string): bigint {
+  const digits = BigInt(`0x${text.replace(/^[+-]/, '')}`)
+  return text.startsWith('-') ? -digits : digits
+}
+
+/** Text in Go's %q form. Messages only: printable is taken to be what JSON leaves as it is. */
+export function goQuote(text: string): string {
+  return JSON.stringify(text)
+}
