@@ -1,0 +1,29 @@
+// address.ts: where a peer listens, and the TLS material to meet it with. A name for the peer in
+// messages is HOST:PORT, [IPV6]:PORT or unix:PATH.
+
+export type Address = { readonly host: string; readonly port: number } | { readonly path: string }
+
+/** How a client proves itself and checks the server. PEM texts, not file names. */
+export interface TlsOptions {
+  readonly ca?: string | Buffer
+  readonly cert?: string | Buffer
+  readonly key?: string | Buffer
+  /** Name to check the certificate against instead of the address's host. */
+  readonly serverName?: string
+  /** Accept any certificate. */
+  readonly insecureSkipVerify?: boolean
+}
+
+/** How a server proves itself; with `requireClientCert` every client must show one signed by `ca`. */
+export interface ServerTls {
+  readonly cert: string | Buffer
+  readonly key: string | Buffer
+  readonly ca?: string | Buffer
+  readonly requireClientCert?: boolean
+}
+
+export function addressText(address: Address): string {
+  if ('path' in address) return `unix:${address.path}`
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host
+  return `${host}:${address.port}`
+}
