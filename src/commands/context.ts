@@ -18,10 +18,11 @@ export interface CommandContext {
    */
   connect(changes?: Partial<ConnectOptions>): Promise<Connection>
   /**
-   * Call options with the deadline --command-timeout from now. Take it before connect() when the
-   * budget covers connecting and authenticating too, after it when it covers the calls alone.
+   * Starts the clock of --command-timeout; each call of the answer gives the call options for the
+   * time that is left. Take it before connect() when the budget covers connecting and
+   * authenticating too, after it when it covers the calls alone.
    */
-  commandDeadline(): { deadline: number }
+  commandBudget(): () => { deadlineMs: number }
   /** Prints in the format of --write-out. Resolves when the reader has room for more. */
   print(result: Result): Promise<void>
   /** Writes to standard output as it is. Resolves when the reader has room for more. */

@@ -19,9 +19,9 @@ export interface GlobalOptions {
   readonly insecureTransport: boolean
   readonly insecureDiscovery: boolean
   readonly insecureSkipTlsVerify: boolean
-  readonly cert: string
-  readonly key: string
-  readonly cacert: string
+  readonly cert: string | undefined // undefined: not given; empty is an error later
+  readonly key: string | undefined
+  readonly cacert: string | undefined
   readonly user: string
   readonly password: string
   readonly authJwtToken: string
