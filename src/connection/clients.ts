@@ -6,9 +6,9 @@ import type * as rpc from '../api/gen/rpc.js'
 export interface CallOptions {
   /** Sent beside the connection's own metadata; names in lower case. */
   metadata?: Readonly<Record<string, string>>
-  /** From now, retries and waiting for a connection included; absent: no deadline. */
-  deadlineMs?: number
-  signal?: AbortSignal
+  /** From now, retries and waiting for a connection included. Absent: no end; 0: over already. */
+  deadlineMs?: number | undefined
+  signal?: AbortSignal | undefined
 }
 
 type Call<Request, Response> = (

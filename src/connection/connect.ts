@@ -1,6 +1,14 @@
 // connect.ts: one connection to a cluster, as commands see it: the services, the streams, and
 // nothing of endpoints, TLS, tokens or retries. connect() dials no socket by itself: the first
-// call does, and waits for one endpoint to answer until its own deadline.
+// call does, and waits for one endpoint to answer until its own deadline. What only some commands
+// need (TLS files, tokens, streams, the messages of each service) is loaded when it is used.
+import {
+  AuthClient as EtcdAuthClient,
+  ClusterClient as EtcdClusterClient,
+  LeaseClient as EtcdLeaseClient,
+  MaintenanceClient as EtcdMaintenanceClient,
+  KVClient,
+} from 'etcd3/lib/rpc.js'
 import type {
   DeepPartial,
   LeaseKeepAliveResponse,
@@ -9,8 +17,11 @@ import type {
   WatchCreateRequest,
   WatchResponse,
 } from '../api/gen/rpc.js'
+import { type Channel, openChannel } from '../grpc/channel.js'
 import type { Clock } from '../platform/clock.js'
 import type { Random } from '../platform/random.js'
+import { methodPath, newCallable } from './callable.js'
+import { type Calls, newCalls } from './calls.js'
 import type {
   AuthClient,
   CallOptions,
@@ -19,6 +30,8 @@ import type {
   LeaseClient,
   MaintenanceClient,
 } from './clients.js'
+import { isTlsSet, parseEndpoints } from './endpoints.js'
+import { ConnectionError } from './errors.js'
 
 export interface ConnectOptions {
   /** As typed: host:port, or a URL of scheme http, https, unix or unixs. At least one. */
@@ -93,6 +106,116 @@ export interface KeepAliveOptions {
 }
 
 /** Fails with a ConnectionError where etcdctl exits before its first call. */
-export async function connect(_options: ConnectOptions, _parts: ConnectParts): Promise<Connection> {
-  throw new Error('no transport yet')
+export async function connect(options: ConnectOptions, parts: ConnectParts): Promise<Connection> {
+  const channel = await channelOf(options, parts)
+  const { user, token } = options
+  const calls = newCalls({
+    ...channel,
+    clock: parts.clock,
+    random: parts.random,
+    signal: parts.signal,
+    token,
+    // An empty password is no password: etcdctl then goes on as nobody.
+    user: token === undefined && user?.name && user.password ? user : undefined,
+    dialTimeoutMs: options.dialTimeoutMs,
+  })
+  const connection = newConnection(calls, channel, options)
+  try {
+    await calls.login()
+  } catch (error) {
+    await connection.close()
+    throw new ConnectionError((error as Error).message, { cause: error })
+  }
+  return connection
+}
+
+interface OpenedChannel {
+  channel: Channel | undefined
+  problems: readonly string[]
+  endpointCount: number
+}
+
+async function channelOf(options: ConnectOptions, parts: ConnectParts): Promise<OpenedChannel> {
+  const { tls } = options
+  // Read even where the scheme then says http: a bad file is a mistake either way.
+  const isSet = isTlsSet(tls)
+  const files = isSet ? await (await import('./tls.js')).readTls(tls) : {}
+  const { addresses, secure, problems } = parseEndpoints(options.endpoints, tls)
+  const sendMaxBytes = options.maxSendBytes || sendMaxBytesDefault
+  const receiveMaxBytes = options.maxReceiveBytes || receiveMaxBytesDefault
+  if (options.maxSendBytes > 0 && options.maxReceiveBytes > 0 && sendMaxBytes > receiveMaxBytes) {
+    const limits = `(${receiveMaxBytes} bytes) must be greater than send limit (${sendMaxBytes} bytes)`
+    throw new ConnectionError(`gRPC message recv limit ${limits}`)
+  }
+  const found = { problems, endpointCount: addresses.length }
+  if (addresses.length === 0) return { channel: undefined, ...found }
+  const { keepaliveTimeMs, keepaliveTimeoutMs } = options
+  const channel = openChannel({
+    addresses,
+    ...(secure && { tls: files }),
+    sendMaxBytes,
+    receiveMaxBytes,
+    keepaliveTimeMs: keepaliveTimeMs > 0 ? Math.max(keepaliveTimeMs, keepaliveTimeMsMin) : 0,
+    keepaliveTimeoutMs,
+    clock: parts.clock,
+    random: parts.random,
+  })
+  return { channel, ...found }
+}
+
+const sendMaxBytesDefault = 2 * 1024 * 1024
+const receiveMaxBytesDefault = 2 ** 31 - 1
+
+/** Servers take more frequent pings for an attack; Go's transport raises shorter times, too. */
+const keepaliveTimeMsMin = 10_000
+
+function newConnection(
+  calls: Calls,
+  { channel, endpointCount }: OpenedChannel,
+  { dialTimeoutMs }: ConnectOptions,
+): Connection {
+  const callable = newCallable(calls)
+  // clients.ts has the types that these clients have on our callable, and says why.
+  return {
+    kv: new KVClient(callable) as unknown as KvClient,
+    lease: new EtcdLeaseClient(callable) as unknown as LeaseClient,
+    cluster: new EtcdClusterClient(callable) as unknown as ClusterClient,
+    maintenance: new EtcdMaintenanceClient(callable) as unknown as MaintenanceClient,
+    auth: new EtcdAuthClient(callable) as unknown as AuthClient,
+    async rangeRaw(request, options) {
+      const { codecs } = await import('./codecs-kv.js')
+      const bytes = codecs.range.request.encode(codecs.range.request.fromPartial(request)).finish()
+      return calls.unary(methodPath('KV', 'range'), bytes, 'read', options)
+    },
+    watch: (create, options) =>
+      lateWatch(async () => (await import('./watch-stream.js')).newWatch(calls, create, options)),
+    async *keepAlive(leaseId, { signal, once } = {}) {
+      const { keptAlive, renewedOnce } = await import('./lease-keeper.js')
+      if (once) yield await renewedOnce(calls, leaseId, signal)
+      else yield* keptAlive(calls, leaseId, { signal, dialTimeoutMs })
+    },
+    async *snapshot(options) {
+      const { snapshotPieces } = await import('./snapshot-stream.js')
+      yield* snapshotPieces(calls, endpointCount, options)
+    },
+    get lastConnectError() {
+      return channel?.lastConnectError
+    },
+    close: async () => channel?.close(),
+  }
+}
+
+/** A watch whose code is loaded when it is first iterated. */
+function lateWatch(load: () => Promise<Watch>): Watch {
+  let loading: Promise<Watch> | undefined
+  const watch = () => {
+    loading ??= load()
+    return loading
+  }
+  return {
+    async *[Symbol.asyncIterator]() {
+      yield* await watch()
+    },
+    requestProgress: async () => (await watch()).requestProgress(),
+  }
 }

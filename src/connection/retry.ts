@@ -1,0 +1,91 @@
+// retry.ts: which failed calls are sent again, and after how long. A read may be repeated whenever
+// the server was unavailable; a write only when it is certain that no handler saw it, so that
+// nothing is ever done twice. Source: etcd's Go client, whose limits are kept.
+import { etcdErrorCode } from '../api/rpc-errors.js'
+import { RpcError, Status } from '../grpc/status.js'
+import type { Clock } from '../platform/clock.js'
+import type { Random } from '../platform/random.js'
+import { ContextError } from './errors.js'
+
+/** Attempts of one call, the first included. With the pauses: 2.5 s for one endpoint. */
+const attemptsMax = 100
+
+/** Between attempts, give or take a tenth, so that clients do not come back in step. */
+const pauseMs = 25
+
+export interface RetryParts {
+  clock: Clock
+  random: Random
+  endpointCount: number
+  /** The endpoint in use answered, but cannot serve: the next attempt goes elsewhere. */
+  switchAddress(): void
+}
+
+export interface RetryOptions {
+  /** Whether the call may reach a server twice. */
+  isRepeatable: boolean
+  deadline?: number | undefined
+  signal?: AbortSignal | undefined
+  /** Called after a failure; true: the reason is gone (a new token), the call may be repeated. */
+  repair?(error: unknown): Promise<boolean>
+}
+
+export async function withRetry<T>(
+  call: () => Promise<T>,
+  parts: RetryParts,
+  options: RetryOptions,
+): Promise<T> {
+  // With several endpoints most of a round goes without pause: another one may answer at once.
+  const round = Math.floor(parts.endpointCount / 2) + 1
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call()
+    } catch (error) {
+      if (attempt >= attemptsMax || options.signal?.aborted) throw error
+      if (!(await options.repair?.(error))) {
+        if (!mayRepeat(error, options.isRepeatable, parts.endpointCount)) throw error
+        if (isServersWord(error)) parts.switchAddress()
+      }
+      if (attempt % round === 0) await pause(parts, jittered(pauseMs, parts.random), options)
+    }
+  }
+}
+
+function mayRepeat(error: unknown, isRepeatable: boolean, endpointCount: number): boolean {
+  if (!(error instanceof RpcError)) return false
+  if (error.unprocessed) return true
+  // A learner refuses before it does anything; a voter among the other endpoints may serve.
+  if (etcdErrorCode(error.details) === 'notSupportedForLearner') return endpointCount > 1
+  return isRepeatable && error.code === Status.unavailable
+}
+
+/** Whether a server said so itself, not the transport on the way to it. */
+function isServersWord(error: unknown): boolean {
+  return error instanceof RpcError && etcdErrorCode(error.details) !== undefined
+}
+
+export function jittered(ms: number, random: Random): number {
+  const tenths = 1000
+  return ms * (0.9 + (0.2 * random.below(tenths + 1)) / tenths)
+}
+
+/** Waits, at most until the deadline. Throws a ContextError when the signal is aborted. */
+export function pause(
+  { clock }: { clock: Clock },
+  ms: number,
+  { deadline, signal }: { deadline?: number | undefined; signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  const left = deadline === undefined ? ms : Math.min(ms, deadline - clock.now())
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      timer.cancel()
+      reject(new ContextError('canceled'))
+    }
+    const timer = clock.after(Math.max(left, 0), () => {
+      signal?.removeEventListener('abort', abort)
+      resolve()
+    })
+    if (signal?.aborted) abort()
+    else signal?.addEventListener('abort', abort, { once: true })
+  })
+}
