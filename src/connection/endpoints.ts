@@ -9,7 +9,7 @@
 // The first endpoint decides about TLS for all. There is no default port. What cannot be dialled
 // is no error here: the other endpoints may do, and etcdctl finds out at the first call too.
 import type { Address } from '../grpc/channel.js'
-import type { TlsSettings } from './connect.js'
+import type { TlsSettings } from './connection.js'
 import { ConnectionError } from './errors.js'
 
 export interface Endpoints {

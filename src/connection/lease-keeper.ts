@@ -16,6 +16,12 @@ const keepAlivePath = '/etcdserverpb.Lease/LeaseKeepAlive'
 /** Between streams that break. */
 const pauseMs = 500
 
+/**
+ * The longest time a timer holds, 24 days. A lease that lives longer is renewed at least every 12
+ * days, so that this is never what ends it.
+ */
+const lifetimeMsMax = 2 ** 31 - 1
+
 /** The first answer is waited for this long when --dial-timeout sets no bound. */
 const firstAnswerMsDefault = 5000
 
@@ -123,7 +129,7 @@ class Lifetime {
 
   extend(ms: number): void {
     this.#timer.cancel()
-    this.#timer = this.#calls.clock.after(ms, this.#abort)
+    this.#timer = this.#calls.clock.after(Math.min(ms, lifetimeMsMax), this.#abort)
   }
 
   end(): void {

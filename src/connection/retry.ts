@@ -69,6 +69,9 @@ export function jittered(ms: number, random: Random): number {
   return ms * (0.9 + (0.2 * random.below(tenths + 1)) / tenths)
 }
 
+/** Timers hold 31 bits of milliseconds; who waits for longer is woken early. */
+const waitMsMax = 2 ** 30
+
 /** Waits, at most until the deadline. Throws a ContextError when the signal is aborted. */
 export function pause(
   { clock }: { clock: Clock },
@@ -81,7 +84,7 @@ export function pause(
       timer.cancel()
       reject(new ContextError('canceled'))
     }
-    const timer = clock.after(Math.max(left, 0), () => {
+    const timer = clock.after(Math.min(Math.max(left, 0), waitMsMax), () => {
       signal?.removeEventListener('abort', abort)
       resolve()
     })

@@ -3,7 +3,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { TlsOptions } from '../grpc/channel.js'
-import type { TlsSettings } from './connect.js'
+import type { TlsSettings } from './connection.js'
 import { ConnectionError } from './errors.js'
 
 /** Throws a ConnectionError of exit code 128. */

@@ -18,7 +18,7 @@ import { EtcdError, etcdErrorCode } from '../api/rpc-errors.js'
 import type { ClientStream } from '../grpc/channel.js'
 import { RpcError, Status } from '../grpc/status.js'
 import type { Calls } from './calls.js'
-import type { Watch, WatchCreate } from './connect.js'
+import type { Watch, WatchCreate } from './connection.js'
 import { jittered, pause } from './retry.js'
 
 const watchPath = '/etcdserverpb.Watch/Watch'
