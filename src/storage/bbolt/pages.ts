@@ -1,0 +1,140 @@
+// pages.ts: fetches page blocks of an open file. Pages that one branch names are fetched together:
+// neighbours in the file become one read, whatever their order in the tree, so that a file in
+// perfect order is read in large pieces and one in no order at all still in few rounds.
+import type { FileHandle } from '../../platform/files.js'
+import { CorruptionError } from '../errors.js'
+import type { Fail } from './leaf.js'
+import type { Meta } from './meta.js'
+import { countEnd, type PageHeader, pageFlag, pageHeaderSize, readPageHeader } from './page.js'
+
+/** A page with its further pages. `offset` is where it stands in the file. */
+export interface Block {
+  readonly header: PageHeader
+  readonly data: Buffer
+  readonly offset: number
+}
+
+/** One read takes at most this much, unless a single block is larger. */
+const readSizeMax = 512 * 1024
+
+/** Bytes between two wanted pages that are read along rather than asked around. */
+const gapSizeMax = 16 * 1024
+
+/** Larger blocks are no work of bbolt, whose values end at 2 GiB. */
+const blockSizeMax = 2 ** 31
+
+/** How much of the file is in memory after one round: wanted pages, without what lies between. */
+export const roundSizeBytes = 512 * 1024
+
+interface Run {
+  readonly from: number
+  readonly data: Buffer
+}
+
+export class PageFile {
+  readonly file: string
+  readonly meta: Meta
+  readonly #handle: FileHandle
+
+  constructor(file: string, handle: FileHandle, meta: Meta) {
+    this.file = file
+    this.meta = meta
+    this.#handle = handle
+  }
+
+  offsetOf(id: number): number {
+    return id * this.meta.pageSizeBytes
+  }
+
+  /** Fetches the pages `ids`, each in range. What is found there is checked by block(). */
+  async fetch(ids: readonly number[]): Promise<FetchedPages> {
+    const { pageSizeBytes } = this.meta
+    const sorted = [...ids].sort((a, b) => a - b)
+    const spans: { from: number; end: number }[] = []
+    for (const id of sorted) {
+      const from = this.offsetOf(id)
+      const end = from + pageSizeBytes
+      const last = spans.at(-1)
+      const joins = last && from - last.end <= gapSizeMax && end - last.from <= readSizeMax
+      if (joins) last.end = Math.max(last.end, end)
+      else spans.push({ from, end })
+    }
+    return new FetchedPages(await Promise.all(spans.map((span) => this.#run(span.from, span.end))))
+  }
+
+  /** The block of page `id`, of which at least the first page was fetched. Checks its header. */
+  async block(id: number, fetched: FetchedPages): Promise<Block> {
+    const offset = this.offsetOf(id)
+    const header = readPageHeader(fetched.bytes(offset, pageHeaderSize))
+    this.#checkHeader(header, id)
+    const size = (header.overflow + 1) * this.meta.pageSizeBytes
+    const data = fetched.find(offset, size) ?? (await this.#run(offset, offset + size)).data
+    return { header, data, offset }
+  }
+
+  /** The error for what stands at `offset` of the file. A property, so that it can be passed on. */
+  readonly fail: Fail = (offset, expected, found) =>
+    new CorruptionError('database', { file: this.file, offset, expected, found })
+
+  #checkHeader({ id, flags, count, overflow }: PageHeader, expectedId: number): void {
+    const offset = this.offsetOf(expectedId)
+    if (id !== expectedId) throw this.fail(offset, `page ${expectedId}`, `page ${id}`)
+    if (!knownFlags.has(flags)) {
+      throw this.fail(offset + 8, 'page flags 1, 2, 4 or 16', `page flags ${flags}`)
+    }
+    if (flags !== pageFlag.freelist && count >= countEnd) {
+      throw this.fail(offset + 10, `fewer than ${countEnd} elements`, `${count} elements`)
+    }
+    const { highWaterMark, pageSizeBytes } = this.meta
+    const isInside = id + overflow < highWaterMark && (overflow + 1) * pageSizeBytes <= blockSizeMax
+    if (!isInside) {
+      const room = Math.min(highWaterMark - id, blockSizeMax / pageSizeBytes) - 1
+      throw this.fail(offset + 12, `at most ${room} overflow pages`, `${overflow} overflow pages`)
+    }
+  }
+
+  async #run(from: number, end: number): Promise<Run> {
+    // Not from Node's pool: what a caller keeps of a block should not hold unrelated memory.
+    const data = Buffer.allocUnsafeSlow(end - from)
+    const size = await this.#handle.read(data, from)
+    if (size < data.length) {
+      throw this.fail(from + size, `${data.length - size} more bytes`, 'the end of the file')
+    }
+    return { from, data }
+  }
+}
+
+const knownFlags: ReadonlySet<number> = new Set(Object.values(pageFlag))
+
+/** Pieces of the file that are in memory. */
+export class FetchedPages {
+  readonly #runs: readonly Run[]
+
+  constructor(runs: readonly Run[]) {
+    this.#runs = runs
+  }
+
+  /** Bytes of a page that is known to be here. */
+  bytes(offset: number, size: number): Buffer {
+    const found = this.find(offset, size)
+    if (found === undefined) throw new RangeError(`offset ${offset} was not fetched`)
+    return found
+  }
+
+  find(offset: number, size: number): Buffer | undefined {
+    let low = 0
+    let high = this.#runs.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const run = this.#runs[middle]
+      if (run === undefined) return undefined
+      if (offset < run.from) high = middle
+      else if (offset >= run.from + run.data.length) low = middle + 1
+      else {
+        const at = offset - run.from
+        return at + size <= run.data.length ? run.data.subarray(at, at + size) : undefined
+      }
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,206 @@
+// walk.ts: visits the leaves of one tree from left to right, checking everything a careful reader
+// can: page headers, record bounds, key order within a page and against the parent, and that no
+// page is reached twice, which also ends cycles. Memory: one round of pages per level.
+import { CorruptionError } from '../errors.js'
+import { Leaf } from './leaf.js'
+import { pageFlag, pageHeaderSize, readId, recordSize } from './page.js'
+import { type Block, FetchedPages, type PageFile, roundSizeBytes } from './pages.js'
+
+/** Deeper trees are refused: bbolt would need more pages for one than a file can have. */
+const depthMax = 64
+
+/** Pages that were reached, so that none is reached twice. */
+export class PageSet {
+  readonly #bits: Uint8Array
+
+  constructor(pageCount: number) {
+    this.#bits = new Uint8Array(Math.ceil(pageCount / 8))
+  }
+
+  has(id: number): boolean {
+    return ((this.#bits[id >>> 3] ?? 0) & (1 << (id & 7))) !== 0
+  }
+
+  add(id: number): void {
+    this.#bits[id >>> 3] = (this.#bits[id >>> 3] ?? 0) | (1 << (id & 7))
+  }
+}
+
+export interface WalkOptions {
+  /** Shared by the walks of one file, to find pages that two trees claim. */
+  reached: PageSet
+  holdsBuckets: boolean
+  /**
+   * Also refuses what can be read but kills etcd later: a branch with one child, and a branch key
+   * that is not the first key of its child.
+   */
+  isStrict?: boolean
+  /** Told of damage; the walk then goes on after the damaged page. Absent: the walk throws. */
+  onDamage?: ((error: CorruptionError) => void) | undefined
+}
+
+/** A page still to visit. Its keys are at least `from` and below `before`. */
+interface Pending {
+  readonly id: number
+  readonly from: Buffer | undefined
+  readonly before: Buffer | undefined
+}
+
+/** The children of one branch, and how far the walk has come. */
+interface Level {
+  readonly children: readonly Pending[]
+  next: number
+  fetched: FetchedPages
+  /** Children before this one are fetched, or have been. */
+  fetchedEnd: number
+}
+
+/** `namedAt` is where the file says that `id` is the root. */
+export async function* walkLeaves(
+  pages: PageFile,
+  root: { id: number; namedAt: number },
+  options: WalkOptions,
+): AsyncGenerator<Leaf, void, void> {
+  const levels: Level[] = []
+  try {
+    checkId(pages, root.id, root.namedAt)
+    levels.push(newLevel([{ id: root.id, from: undefined, before: undefined }]))
+  } catch (error) {
+    reportOrThrow(error, options)
+  }
+  for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+    const child = level.children[level.next++]
+    if (child === undefined) {
+      levels.pop()
+      continue
+    }
+    let visited: Leaf | Pending[] | undefined
+    try {
+      visited = await visit(pages, level, child, options)
+      if (levels.length >= depthMax)
+        throw pages.fail(pages.offsetOf(child.id), `at most ${depthMax} levels`, 'more')
+    } catch (error) {
+      reportOrThrow(error, options)
+    }
+    if (visited instanceof Leaf) yield visited
+    else if (visited !== undefined) levels.push(newLevel(visited))
+  }
+}
+
+function newLevel(children: readonly Pending[]): Level {
+  return { children, next: 0, fetched: new FetchedPages([]), fetchedEnd: 0 }
+}
+
+function reportOrThrow(error: unknown, { onDamage }: WalkOptions): void {
+  if (!(error instanceof CorruptionError) || onDamage === undefined) throw error
+  onDamage(error)
+}
+
+async function visit(
+  pages: PageFile,
+  level: Level,
+  child: Pending,
+  options: WalkOptions,
+): Promise<Leaf | Pending[]> {
+  if (level.next > level.fetchedEnd) {
+    const from = level.fetchedEnd
+    level.fetchedEnd = from + Math.max(1, Math.floor(roundSizeBytes / pages.meta.pageSizeBytes))
+    const round = level.children.slice(from, level.fetchedEnd)
+    level.fetched = await pages.fetch(round.map(({ id }) => id))
+  }
+  const block = await pages.block(child.id, level.fetched)
+  claim(pages, block, options.reached)
+  const { flags } = block.header
+  if (flags === pageFlag.leaf) return leafOf(pages, block, child, options)
+  if (flags === pageFlag.branch) return childrenOf(pages, block, child, options)
+  throw pages.fail(block.offset + 8, 'a branch or a leaf', `page flags ${flags}`)
+}
+
+function claim(pages: PageFile, { header, offset }: Block, reached: PageSet): void {
+  for (let id = header.id; id <= header.id + header.overflow; id++) {
+    if (reached.has(id)) throw pages.fail(offset, `page ${id} in one place`, 'a second use of it')
+    reached.add(id)
+  }
+}
+
+function leafOf(pages: PageFile, block: Block, child: Pending, options: WalkOptions): Leaf {
+  const { header, data, offset } = block
+  const { holdsBuckets } = options
+  const leaf = new Leaf({ data, count: header.count, offset, holdsBuckets }, pages.fail)
+  // Only a tree that is one leaf may be empty.
+  if (leaf.count === 0 && child.from !== undefined) {
+    throw pages.fail(offset + 10, 'at least one element', 'none')
+  }
+  if (leaf.count > 0) {
+    checkFirst(pages, leaf.offset(0), leaf.key(0), child, options)
+    checkLast(pages, leaf.offset(leaf.count - 1), leaf.key(leaf.count - 1), child)
+  }
+  return leaf
+}
+
+function childrenOf(
+  pages: PageFile,
+  { header, data, offset }: Block,
+  parent: Pending,
+  options: WalkOptions,
+): Pending[] {
+  const recordsEnd = pageHeaderSize + recordSize * header.count
+  if (header.count === 0 || recordsEnd > data.length) {
+    throw pages.fail(
+      offset + 10,
+      `1 to ${data.length / recordSize - 1} elements`,
+      `${header.count}`,
+    )
+  }
+  if (header.count === 1 && options.isStrict) {
+    throw pages.fail(offset + 10, 'at least 2 children', '1 child')
+  }
+  const children: { key: Buffer; id: number }[] = []
+  for (let record = pageHeaderSize; record < recordsEnd; record += recordSize) {
+    const start = record + data.readUInt32LE(record)
+    const end = start + data.readUInt32LE(record + 4)
+    if (start < recordsEnd || end > data.length || start === end) {
+      const expected = `a key between ${recordsEnd} and ${data.length} in the page`
+      throw pages.fail(offset + record, expected, `${end - start} bytes from ${start} to ${end}`)
+    }
+    const key = data.subarray(start, end)
+    const before = children.at(-1)
+    if (before !== undefined && Buffer.compare(before.key, key) >= 0) {
+      throw pages.fail(offset + start, 'a key above the one before', 'a lower or equal key')
+    }
+    if (before === undefined) checkFirst(pages, offset + start, key, parent, options)
+    else checkLast(pages, offset + start, key, parent)
+    const id = readId(data, record + 8)
+    checkId(pages, id, offset + record + 8)
+    children.push({ key, id })
+  }
+  return children.map(({ key, id }, at) => ({
+    id,
+    from: key,
+    before: children[at + 1]?.key ?? parent.before,
+  }))
+}
+
+function checkId(pages: PageFile, id: number, namedAt: number): void {
+  const { highWaterMark } = pages.meta
+  if (id >= 2 && id < highWaterMark) return
+  throw pages.fail(namedAt, `a page from 2 to ${highWaterMark - 1}`, `page ${id}`)
+}
+
+function checkFirst(
+  pages: PageFile,
+  offset: number,
+  key: Buffer,
+  { from }: Pending,
+  { isStrict }: WalkOptions,
+): void {
+  if (from === undefined) return
+  const order = Buffer.compare(key, from)
+  if (order < 0) throw pages.fail(offset, "a key not below the parent's", 'a lower key')
+  if (order > 0 && isStrict) throw pages.fail(offset, 'the key that the parent names', 'another')
+}
+
+function checkLast(pages: PageFile, offset: number, key: Buffer, { before }: Pending): void {
+  if (before === undefined || Buffer.compare(key, before) < 0) return
+  throw pages.fail(offset, "a key below the parent's next", 'a higher or equal key')
+}
