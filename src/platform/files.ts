@@ -1,8 +1,9 @@
 // files.ts: the file operations that storage is built on, as an interface, so that a simulation
 // can lose what was not synced and a test can run out of space. Paths are absolute or relative to
 // the working directory; errors carry Node's `code` (ENOENT, ENOSPC, EACCES, ...).
-import { constants } from 'node:fs'
+import callbackFs, { constants } from 'node:fs'
 import fs from 'node:fs/promises'
+import { promisify } from 'node:util'
 
 export interface FileHandle {
   /** Fills `buffer` from `position`; returns the bytes read, fewer only at the end of the file. */
@@ -19,12 +20,22 @@ export interface FileHandle {
 /** `read`: must exist. `write`: must exist, read and write. `create`: must not exist, 0600. */
 export type OpenMode = 'read' | 'write' | 'create'
 
+export interface FileStat {
+  isDirectory: boolean
+  size: number
+  /** Permission bits, such as 0o700. */
+  mode: number
+  inode: bigint
+}
+
 export interface Files {
   open(file: string, mode: OpenMode): Promise<FileHandle>
   readFile(file: string): Promise<Buffer>
   /** Names in a directory, in byte order. */
   list(dir: string): Promise<string[]>
   exists(file: string): Promise<boolean>
+  /** Undefined when nothing has that name. */
+  stat(file: string): Promise<FileStat | undefined>
   /** Makes a directory and its missing parents, mode 0700. */
   makeDir(dir: string): Promise<void>
   rename(from: string, to: string): Promise<void>
@@ -42,7 +53,7 @@ const flags: Record<OpenMode, number> = {
 
 export const systemFiles: Files = {
   async open(file, mode) {
-    return handle(await fs.open(file, flags[mode], 0o600))
+    return handle(await open(file, flags[mode], 0o600))
   },
   readFile: (file) => fs.readFile(file),
   async list(dir) {
@@ -50,11 +61,15 @@ export const systemFiles: Files = {
     return names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
   },
   async exists(file) {
+    return (await systemFiles.stat(file)) !== undefined
+  },
+  async stat(file) {
     try {
-      await fs.access(file)
-      return true
+      const { size, mode, ino, ...found } = await fs.stat(file, { bigint: true })
+      const isDirectory = found.isDirectory()
+      return { isDirectory, size: Number(size), mode: Number(mode) & 0o7777, inode: ino }
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       throw error
     }
   },
@@ -73,12 +88,23 @@ export const systemFiles: Files = {
   },
 }
 
-function handle(opened: fs.FileHandle): FileHandle {
+// Plain descriptors: a write and a sync through fs.promises take 30 µs more, a quarter of what
+// a fast disk needs for the sync itself.
+const open = promisify(callbackFs.open)
+const close = promisify(callbackFs.close)
+const read = promisify(callbackFs.read)
+const write = promisify(callbackFs.write)
+const fdatasync = promisify(callbackFs.fdatasync)
+const ftruncate = promisify(callbackFs.ftruncate)
+const fstat = promisify(callbackFs.fstat)
+
+function handle(fd: number): FileHandle {
   return {
     async read(buffer, position) {
       let done = 0
       while (done < buffer.length) {
-        const { bytesRead } = await opened.read(buffer, done, buffer.length - done, position + done)
+        const left = buffer.length - done
+        const { bytesRead } = await read(fd, buffer, done, left, position + done)
         if (bytesRead === 0) break
         done += bytesRead
       }
@@ -89,17 +115,17 @@ function handle(opened: fs.FileHandle): FileHandle {
       for (const buffer of buffers) {
         let done = 0
         while (done < buffer.length) {
-          const { bytesWritten } = await opened.write(buffer, done, buffer.length - done, at)
+          const { bytesWritten } = await write(fd, buffer, done, buffer.length - done, at)
           done += bytesWritten
           at += bytesWritten
         }
       }
     },
-    sync: () => opened.datasync(),
-    truncate: (length) => opened.truncate(length),
+    sync: () => fdatasync(fd),
+    truncate: (length) => ftruncate(fd, length),
     async size() {
-      return (await opened.stat()).size
+      return (await fstat(fd)).size
     },
-    close: () => opened.close(),
+    close: () => close(fd),
   }
 }

@@ -37,3 +37,9 @@ export class DataDirError extends Error {
 export class WalBrokenError extends Error {
   override readonly name = 'WalBrokenError'
 }
+
+/** There is no room for a write. Nothing of it was kept, so it may be tried again later. */
+export class NoSpaceError extends Error {
+  override readonly name = 'NoSpaceError'
+  readonly code = 'ENOSPC'
+}
