@@ -6,15 +6,19 @@
 // the recent log in memory (MemoryStorage below) beside the file it came from.
 //
 //     compacted | first ........ last | not yet stable (log-unstable.ts)
-//               ^ term of first-1 is still known: it anchors the next append
+//               ^ the term of first - 1 is still known: it anchors the next append
+import assert from 'node:assert/strict'
 import type { ConfState, Entry, HardState, Snapshot } from '../api/gen/raft.js'
 
 export interface Storage {
-  /** What a member knew when it stopped; read once, at the start. */
+  /**
+   * What a member knew when it stopped; read once, at the start. The confState
+   * is the one in force at the index that is given to raft as applied.
+   */
   initialState(): { hardState: HardState; confState: ConfState }
   /**
    * Entries lo <= index < hi, cut after bytesMax, but at least one.
-   * The range must be inside [firstIndex, lastIndex + 1].
+   * The range must lie in [firstIndex, lastIndex + 1].
    */
   entries(lo: number, hi: number, bytesMax: number): Entry[]
   /** Known for firstIndex - 1 <= index <= lastIndex; undefined elsewhere. */
@@ -25,43 +29,133 @@ export interface Storage {
   snapshot(): Snapshot | undefined
 }
 
+/** What an entry counts for in a size limit: its data, and a little for the rest. */
+export const entryBytes = (entry: Entry): number => (entry.Data?.length ?? 0) + 16
+
+/** entries[from..to), as many of the first as fit into bytesMax, but at least one. */
+export function sliceToBytes(
+  entries: readonly Entry[],
+  range: { from: number; to: number },
+  bytesMax: number,
+): Entry[] {
+  let bytes = 0
+  let end = range.from
+  // Looks before it copies: the tail behind a small limit may be long.
+  for (; end < range.to; end++) {
+    const entry = entries[end]
+    if (entry === undefined) break
+    bytes += entryBytes(entry)
+    if (bytes > bytesMax && end > range.from) break
+  }
+  return entries.slice(range.from, end)
+}
+
+export const emptyConfState = (): ConfState => ({
+  voters: [],
+  learners: [],
+  voters_outgoing: [],
+  learners_next: [],
+  auto_leave: false,
+})
+
 export class MemoryStorage implements Storage {
+  #hardState: HardState = { term: 0, vote: 0n, commit: 0 }
+  #snapshot: Snapshot | undefined
+  #confState: ConfState = emptyConfState()
+  /** Index and term of the entry just before #entries[0]. */
+  #before = { index: 0, term: 0 }
+  #entries: Entry[] = []
+
   initialState(): { hardState: HardState; confState: ConfState } {
-    throw new Error('MemoryStorage is not written yet')
+    return { hardState: this.#hardState, confState: this.#confState }
   }
 
-  entries(_lo: number, _hi: number, _bytesMax: number): Entry[] {
-    throw new Error('MemoryStorage is not written yet')
+  entries(lo: number, hi: number, bytesMax: number): Entry[] {
+    const { index } = this.#before
+    assert(
+      index < lo && lo <= hi && hi <= this.lastIndex() + 1,
+      `entries [${lo}, ${hi}) asked, [${index + 1}, ${this.lastIndex() + 1}) kept`,
+    )
+    return sliceToBytes(this.#entries, { from: lo - index - 1, to: hi - index - 1 }, bytesMax)
   }
 
-  term(_index: number): number | undefined {
-    throw new Error('MemoryStorage is not written yet')
+  term(index: number): number | undefined {
+    if (index === this.#before.index) return this.#before.term
+    return this.#entries[index - this.#before.index - 1]?.Term
   }
 
   firstIndex(): number {
-    throw new Error('MemoryStorage is not written yet')
+    return this.#before.index + 1
   }
 
   lastIndex(): number {
-    throw new Error('MemoryStorage is not written yet')
+    return this.#before.index + this.#entries.length
   }
 
   snapshot(): Snapshot | undefined {
-    throw new Error('MemoryStorage is not written yet')
+    return this.#snapshot
   }
 
-  append(_entries: readonly Entry[]): void {}
-
-  setHardState(_hardState: HardState): void {}
-
-  /** Replaces everything by a snapshot that a leader sent. */
-  applySnapshot(_snapshot: Snapshot): void {}
-
-  /** Remembers a snapshot of the applied state at index; keeps the log. */
-  createSnapshot(_index: number, _confState: ConfState, _data: Buffer): Snapshot {
-    throw new Error('MemoryStorage is not written yet')
+  setHardState(hardState: HardState): void {
+    this.#hardState = hardState
   }
 
-  /** Forgets entries up to and including index; its term stays known. */
-  compact(_index: number): void {}
+  /** Adds entries; from the first of them on they replace what was there. */
+  append(entries: readonly Entry[]): void {
+    const first = entries[0]
+    if (first === undefined) return
+    const keep = first.Index - this.firstIndex()
+    if (keep < 0) {
+      // The start of the batch is compacted here already.
+      this.append(entries.slice(-keep))
+      return
+    }
+    assert(
+      keep <= this.#entries.length,
+      `entry ${first.Index} leaves a hole after ${this.lastIndex()}`,
+    )
+    if (keep < this.#entries.length) this.#entries = this.#entries.slice(0, keep)
+    for (const entry of entries) this.#entries.push(entry)
+  }
+
+  /** Replaces everything by a snapshot that a leader sent, or that the disk held. */
+  applySnapshot(snapshot: Snapshot): void {
+    const { index, term, conf_state } = metadataOf(snapshot)
+    this.#snapshot = snapshot
+    this.#confState = conf_state ?? emptyConfState()
+    this.#before = { index, term }
+    this.#entries = []
+  }
+
+  /** Remembers a snapshot of what was applied up to index, and keeps the log. */
+  createSnapshot(index: number, confState: ConfState, data: Buffer): Snapshot {
+    const term = this.term(index)
+    assert(
+      term !== undefined,
+      `snapshot at ${index}, log is [${this.firstIndex()}, ${this.lastIndex()}]`,
+    )
+    this.#confState = confState
+    this.#snapshot = { data, metadata: { conf_state: confState, index, term } }
+    return this.#snapshot
+  }
+
+  /** Forgets entries up to and including index; the term of that one stays known. */
+  compact(index: number): void {
+    const term = this.term(index)
+    assert(
+      term !== undefined,
+      `compact to ${index}, log is [${this.firstIndex()}, ${this.lastIndex()}]`,
+    )
+    this.#entries = this.#entries.slice(index - this.#before.index)
+    this.#before = { index, term }
+  }
+}
+
+export function metadataOf(snapshot: Snapshot): {
+  index: number
+  term: number
+  conf_state: ConfState | undefined
+} {
+  assert(snapshot.metadata !== undefined, 'a snapshot without metadata')
+  return snapshot.metadata
 }
