@@ -20,8 +20,8 @@ for (const [name, data, crc] of known) {
 }
 
 test('every length and every offset agrees with the bit by bit definition', () => {
-  const data = Buffer.from(Array.from({ length: 100 }, (_, at) => (at * 167 + 13) & 0xff))
-  for (let from = 0; from < 20; from++) {
+  const data = Buffer.from(Array.from({ length: 600 }, (_, at) => (at * 167 + 13) & 0xff))
+  for (let from = 0; from < 20; from += 3) {
     for (let to = from; to <= data.length; to++) {
       expect(crc32c(data.subarray(from, to))).toBe(bitByBit(data.subarray(from, to)))
     }
@@ -30,7 +30,7 @@ test('every length and every offset agrees with the bit by bit definition', () =
 
 test('a checksum continued from the one before is the checksum of the whole', () => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(200), (data, cut) => {
+    fc.property(fc.uint8Array({ maxLength: 2000 }), fc.nat(2000), (data, cut) => {
       expect(crc32c(data.subarray(cut), crc32c(data.subarray(0, cut)))).toBe(crc32c(data))
     }),
   )
