@@ -1,0 +1,109 @@
+// hash.ts: HashKV, by which members compare what they hold: CRC-32C over the three bytes `key`,
+// then key and value bytes of each record of the key bucket, in order. Left out are
+//
+//   - records newer than the asked revision;
+//   - records at or before the compact revision which a compaction at the *asked* revision would
+//     not keep, because members may not have removed them yet;
+//   - a tombstone exactly at the compact revision, which etcd removes or keeps depending on release.
+//
+// The rule holds whether or not the compaction has removed anything so far.
+import { crc32c } from '../storage/crc32c.js'
+import { revisionKeySize, tombstoneKeySize } from '../storage/schema.js'
+import type { Stored } from './key-index.js'
+
+export interface RevisionHash {
+  readonly hash: number
+  /** The compact revision that the hash was made with; -1: never compacted. */
+  readonly compactRevision: number
+  readonly hashRevision: number
+}
+
+/** Bytes are gathered so that the checksum runs over long pieces; any size gives the same sum. */
+const gatherBytes = 64 * 1024
+const bucketName = Buffer.from('key')
+
+export class RevisionHasher {
+  readonly hashRevision: number
+  readonly compactRevision: number
+  private sum = crc32c(bucketName)
+  private readonly gathered = Buffer.allocUnsafeSlow(gatherBytes)
+  private used = 0
+
+  constructor({ hashRevision, compactRevision }: Omit<RevisionHash, 'hash'>) {
+    this.hashRevision = hashRevision
+    this.compactRevision = compactRevision
+  }
+
+  /** Records come in revision order; `isKept`: a compaction at hashRevision would keep this one. */
+  add(record: Stored, isKept: boolean): void {
+    const { main, tombstone } = record
+    if (main > this.hashRevision) return
+    if (main <= this.compactRevision && (tombstone || !isKept)) return
+    if (this.used + tombstoneKeySize + record.size > gatherBytes) this.flush()
+    this.used = writeRevisionKey(this.gathered, this.used, record)
+    if (this.used + record.size <= gatherBytes) {
+      this.used = record.copyTo(this.gathered, this.used)
+      return
+    }
+    this.flush()
+    this.sum = crc32c(record.encoded, this.sum)
+  }
+
+  result(): RevisionHash {
+    this.flush()
+    const { sum, compactRevision, hashRevision } = this
+    return { hash: sum, compactRevision, hashRevision }
+  }
+
+  private flush(): void {
+    this.sum = crc32c(this.gathered.subarray(0, this.used), this.sum)
+    this.used = 0
+  }
+}
+
+/** Hashes the records of a store, one pass. */
+export function hashRecords(
+  records: readonly Stored[],
+  revisions: { hashRevision: number; compactRevision: number },
+): RevisionHash {
+  const hasher = new RevisionHasher(revisions)
+  const { hashRevision, compactRevision } = revisions
+  for (const record of records) {
+    if (record.main > hashRevision) break
+    const isOld = record.main <= compactRevision
+    hasher.add(record, !isOld || record.index.newestAt(hashRevision) === record)
+  }
+  return hasher.result()
+}
+
+/** The hashes that compactions left behind, each at the revision it compacted to. */
+export class CompactionHashes {
+  private hashes: RevisionHash[] = []
+  /** As many as etcd remembers; members compare the newest ones. */
+  private static readonly keptMax = 10
+
+  add(hash: RevisionHash): void {
+    this.hashes = [...this.hashes, hash].slice(-CompactionHashes.keptMax)
+  }
+
+  at(revision: number): RevisionHash | undefined {
+    return this.hashes.find(({ hashRevision }) => hashRevision === revision)
+  }
+
+  /** Oldest first. */
+  all(): readonly RevisionHash[] {
+    return this.hashes
+  }
+}
+
+/** The bytes of schema.ts's encodeRevision, in place. */
+function writeRevisionKey(target: Buffer, at: number, { main, sub, tombstone }: Stored): number {
+  target.writeUInt32BE(Math.floor(main / 2 ** 32), at)
+  target.writeUInt32BE(main >>> 0, at + 4)
+  target[at + 8] = 0x5f
+  target.writeUInt32BE(0, at + 9)
+  target.writeUInt32BE(sub, at + 13)
+  if (!tombstone) return at + revisionKeySize
+  target[at + revisionKeySize] = 0x74
+  return at + tombstoneKeySize
+}

@@ -1,0 +1,162 @@
+// store.ts: the multi-version store: every revision of every key, in memory.
+//
+// Records stand twice: by key (TreeIndex of KeyIndex) for reads, and in revision order (`records`)
+// for watch history, HashKV and the checkpoint. Both lists share the Stored objects. Everything is
+// synchronous; a write transaction runs from begin() to end() without a pause, so no reader sees
+// half of one.
+//
+//     tree     a: [2 5†]   b: [3 6]          records   [a@2 b@3 a@5† b@6]
+//
+// A record carries its lease, and that is all the store knows of leases.
+import assert from 'node:assert'
+import { EtcdError } from '../api/rpc-errors.js'
+import { Compactor } from './compaction.js'
+import { hashRecords, type RevisionHash } from './hash.js'
+import type { Stored } from './key-index.js'
+import { keyText, type RangeAt, type RangeResult, readRange } from './range.js'
+import { type BucketRecord, type RestoreOptions, restoreState } from './restore.js'
+import { firstAtLeast } from './revision.js'
+import { newStoreState, type StoreState } from './store-state.js'
+import { WriteTxn } from './write-txn.js'
+
+export type { RevisionHash } from './hash.js'
+export type { Stored } from './key-index.js'
+export type { RangeAt, RangeResult } from './range.js'
+export type { BucketRecord, RestoreOptions } from './restore.js'
+export type { WriteTxn } from './write-txn.js'
+
+/** Told of each revision when it becomes the newest; the list is not empty and in sub order. */
+export type ChangeListener = (changes: readonly Stored[], revision: number) => void
+
+export class Store {
+  private state: StoreState = newStoreState()
+  private compactor = new Compactor(this.state, -1)
+  private readonly listeners: ChangeListener[] = []
+  private isWriting = false
+
+  /** Main revision of the newest change; 1 at first. */
+  get revision(): number {
+    return this.state.revision
+  }
+
+  /** Oldest revision that can be read or watched; -1: never compacted. */
+  get compactRevision(): number {
+    return this.state.compactRevision
+  }
+
+  /** For the meta bucket; -1: none. A restart goes on with what is scheduled and not finished. */
+  get scheduledCompactRevision(): number {
+    return this.compactor.scheduledRevision
+  }
+
+  get finishedCompactRevision(): number {
+    return this.compactor.finishedRevision
+  }
+
+  /** Keys that exist at the newest revision. */
+  get keyCount(): number {
+    return this.state.tree.live
+  }
+
+  get recordCount(): number {
+    return this.state.records.length
+  }
+
+  /** The fastest read: one key at the newest revision. */
+  get(key: Buffer): Stored | undefined {
+    return this.state.tree.get(keyText(key))?.at(this.state.revision)
+  }
+
+  /** `end` undefined: one key; one NUL byte: everything from `key` on. */
+  range(key: Buffer, end: Buffer | undefined, at: RangeAt = {}): RangeResult {
+    return readRange(this.state, { key, end, current: this.state.revision }, at)
+  }
+
+  /** Keys that belong to a lease by their newest put: what the lessor is told after a restore. */
+  leasedKeys(): { key: Buffer; lease: bigint }[] {
+    const leased: { key: Buffer; lease: bigint }[] = []
+    this.state.tree.walkAll(({ latest }) => {
+      if (latest !== undefined && latest.lease !== 0n) {
+        leased.push({ key: latest.key, lease: latest.lease })
+      }
+    })
+    return leased
+  }
+
+  /** Visits the records of one key from a revision on, oldest first, until `visit` answers false. */
+  visitHistory(key: string, since: number, visit: (record: Stored) => boolean): void {
+    this.state.tree.get(key)?.visitSince(since, visit)
+  }
+
+  begin(): WriteTxn {
+    assert(!this.isWriting, 'one write transaction at a time')
+    this.isWriting = true
+    return new WriteTxn(this.state, (changes) => this.finish(changes))
+  }
+
+  onChange(listener: ChangeListener): void {
+    this.listeners.push(listener)
+  }
+
+  /** Readers see it at once; the memory comes back through compactionSteps(). */
+  compact(revision: number): void {
+    if (revision <= this.state.compactRevision) throw new EtcdError('compacted')
+    if (revision > this.state.revision) throw new EtcdError('futureRevision')
+    this.state.compactRevision = revision
+    this.compactor.schedule(revision)
+  }
+
+  /** Does the scheduled removals, about a millisecond of work between two yields. */
+  *compactionSteps(): Generator<void, void, void> {
+    while (this.compactor.step()) yield
+  }
+
+  /** 0: the newest; below 0: a hash over nothing. */
+  hashKv(revision: number): RevisionHash {
+    const known = this.compactor.hashes.at(revision)
+    if (known !== undefined) return known
+    const { compactRevision, records, revision: newest } = this.state
+    if (revision > 0 && revision < compactRevision) throw new EtcdError('compacted')
+    if (revision > newest) throw new EtcdError('futureRevision')
+    const hashRevision = revision === 0 ? newest : revision
+    return hashRecords(records, { hashRevision, compactRevision })
+  }
+
+  /** Hashes that the last compactions left behind, oldest first; they do not survive a restart. */
+  compactionHashes(): readonly RevisionHash[] {
+    return this.compactor.hashes.all()
+  }
+
+  /** The records of revision `from` and later, in order: a view that nothing later changes. */
+  records(from = 0): Iterable<Stored> {
+    const { records } = this.state
+    const { length } = records
+    const start = firstAtLeast(records, from)
+    return {
+      *[Symbol.iterator]() {
+        for (let i = start; i < length; i++) yield records[i] as Stored // i < length
+      },
+    }
+  }
+
+  /** The list behind records(), with the index where `from` begins; valid until the next write. */
+  recordsFrom(from: number): { list: readonly Stored[]; start: number } {
+    return { list: this.state.records, start: firstAtLeast(this.state.records, from) }
+  }
+
+  /** Puts the contents of a key bucket in the place of everything; a throw changes nothing. */
+  restore(records: Iterable<BucketRecord>, options: RestoreOptions): void {
+    assert(!this.isWriting, 'no restore within a write transaction')
+    const { finishedCompactRevision = -1, scheduledCompactRevision = -1 } = options
+    this.state = restoreState(records, options)
+    this.compactor = new Compactor(this.state, finishedCompactRevision)
+    if (scheduledCompactRevision > finishedCompactRevision) this.compact(scheduledCompactRevision)
+  }
+
+  private finish(changes: readonly Stored[]): void {
+    this.isWriting = false
+    if (changes.length === 0) return
+    this.state.revision++
+    for (const listener of this.listeners) listener(changes, this.state.revision)
+  }
+}

@@ -1,0 +1,107 @@
+// watchable-store.ts: the store together with the watch hub over its history: what a member holds.
+// Reads and writes go to the store; the end of each write transaction reaches the watchers by
+// itself. Nothing here has a clock: the server calls syncWatchers() every so often (etcd: 100 ms)
+// for the watchers that are behind and whose stream is not pulling, and the streams' progressTick().
+
+import type { RevisionHash } from './hash.js'
+import type { Stored } from './key-index.js'
+import type { RangeAt, RangeResult } from './range.js'
+import type { BucketRecord, RestoreOptions } from './restore.js'
+import { Store } from './store.js'
+import { WatchHub } from './watch-hub.js'
+import { WatchStream } from './watch-stream.js'
+import type { WriteTxn } from './write-txn.js'
+
+export type { WatchEvent } from './watch-event.js'
+export type { WatchStream } from './watch-stream.js'
+export type { WatchBatch, WatchCreate, WatchCreated } from './watcher.js'
+
+export class WatchableStore {
+  private readonly store = new Store()
+  private readonly hub = new WatchHub(this.store)
+
+  get revision(): number {
+    return this.store.revision
+  }
+
+  get compactRevision(): number {
+    return this.store.compactRevision
+  }
+
+  get scheduledCompactRevision(): number {
+    return this.store.scheduledCompactRevision
+  }
+
+  get finishedCompactRevision(): number {
+    return this.store.finishedCompactRevision
+  }
+
+  get keyCount(): number {
+    return this.store.keyCount
+  }
+
+  get recordCount(): number {
+    return this.store.recordCount
+  }
+
+  get watcherCount(): number {
+    return this.hub.watcherCount
+  }
+
+  /** Watchers that are behind the newest revision. */
+  get slowWatcherCount(): number {
+    return this.hub.unsyncedCount
+  }
+
+  get(key: Buffer): Stored | undefined {
+    return this.store.get(key)
+  }
+
+  range(key: Buffer, end: Buffer | undefined, at?: RangeAt): RangeResult {
+    return this.store.range(key, end, at)
+  }
+
+  leasedKeys(): { key: Buffer; lease: bigint }[] {
+    return this.store.leasedKeys()
+  }
+
+  begin(): WriteTxn {
+    return this.store.begin()
+  }
+
+  compact(revision: number): void {
+    this.store.compact(revision)
+  }
+
+  compactionSteps(): Generator<void, void, void> {
+    return this.store.compactionSteps()
+  }
+
+  hashKv(revision: number): RevisionHash {
+    return this.store.hashKv(revision)
+  }
+
+  compactionHashes(): readonly RevisionHash[] {
+    return this.store.compactionHashes()
+  }
+
+  records(from?: number): Iterable<Stored> {
+    return this.store.records(from)
+  }
+
+  /** Watchers stay: they are told from the new records what they have not seen. */
+  restore(records: Iterable<BucketRecord>, options: RestoreOptions): void {
+    const before = this.store.revision
+    this.store.restore(records, options)
+    this.hub.storeRestored(before)
+  }
+
+  newWatchStream(): WatchStream {
+    return new WatchStream(this.store, this.hub)
+  }
+
+  /** One round over watchers that are behind; true if another round has work to do right away. */
+  syncWatchers(): boolean {
+    return this.hub.sync()
+  }
+}
