@@ -7,6 +7,7 @@
 import type { Command } from 'commander'
 import type { Connection, ConnectOptions } from '../connection/connect.js'
 import type { Result } from '../output/format.js'
+import { quoted } from '../output/quote.js'
 import type { Clock } from '../platform/clock.js'
 import type { Random } from '../platform/random.js'
 import type { GlobalOptions } from './global-flags.js'
@@ -25,6 +26,8 @@ export interface CommandContext {
   commandBudget(): () => { deadlineMs: number }
   /** Prints in the format of --write-out. Resolves when the reader has room for more. */
   print(result: Result): Promise<void>
+  /** Prints an undecoded RangeResponse, as print() would the decoded one, in less memory. */
+  printRange(message: Buffer, options: { valuesOnly: boolean }): Promise<void>
   /** Writes to standard output as it is. Resolves when the reader has room for more. */
   write(data: string | Uint8Array): Promise<void>
   /** Writes text, line feed included, to standard error. */
@@ -109,6 +112,8 @@ export interface DefinedGroup {
   words(command: Command): Command
   readonly commands: Readonly<Record<string, Subcommand>>
 }
+
+export type Defined = DefinedCommand | DefinedGroup
 
 export interface Subcommand {
   readonly summary: string
@@ -205,7 +210,7 @@ export function hexValue(text: string): bigint {
   return text.startsWith('-') ? -digits : digits
 }
 
-/** Text in Go's %q form. Messages only: printable is taken to be what JSON leaves as it is. */
+/** A word in Go's %q form, as messages show it. */
 export function goQuote(text: string): string {
-  return JSON.stringify(text)
+  return quoted(bytes(text))
 }

@@ -2,6 +2,7 @@
 // holds the declaration; its own parser cannot follow these rules (`--prefix=false`, `-wjson`,
 // flags and positionals in any order, the texts of the errors), so this one reads the declaration.
 import type { Option } from 'commander'
+import { goQuote } from './context.js'
 import { boolean, ValueError } from './values.js'
 
 /** One flag: what the parser must know, whoever declared it. */
@@ -58,7 +59,7 @@ export function parse(words: readonly string[], flags: readonly Flag[]): Parsed 
     } catch (error) {
       if (!(error instanceof ValueError)) throw error
       const shown = flag.short === undefined ? `--${flag.name}` : `-${flag.short}, --${flag.name}`
-      const what = `invalid argument ${JSON.stringify(text)} for "${shown}" flag`
+      const what = `invalid argument ${goQuote(text)} for "${shown}" flag`
       throw new ParseError(`${what}: ${error.message}`, { cause: error })
     }
     given.add(flag.name)
@@ -110,6 +111,7 @@ function shortFlags(word: string, { rest, flags, set }: Setting): void {
     }
     const value = hasEquals ? attached.slice(1) : attached !== '' ? attached : rest.pop()
     if (value === undefined) throw new ParseError(`flag needs an argument: ${where}`)
-    return set(flag, value)
+    set(flag, value)
+    return
   }
 }

@@ -1,6 +1,7 @@
 // values.ts: the values that flags hold, read as Go reads them, because scripts were written
 // against etcdctl: `--rev 0x10`, `--dial-timeout 1m30s`, `--endpoints '"a,b",c'`. Each reader is
 // given to commander as the parser of an option, and each throws a ValueError with Go's own words.
+import { goQuote } from './context.js'
 
 /** Why a text is not a value of its kind. The parser puts flag and text in front. */
 export class ValueError extends Error {
@@ -70,7 +71,7 @@ function magnitude(call: string, text: string, digits: string): bigint {
 }
 
 function problem(call: string, text: string, cause: string): ValueError {
-  return new ValueError(`strconv.${call}: parsing ${JSON.stringify(text)}: ${cause}`)
+  return new ValueError(`strconv.${call}: parsing ${goQuote(text)}: ${cause}`)
 }
 
 /** Milliseconds in each unit of Go's durations. Both micro signs are in use. */
@@ -84,7 +85,7 @@ const durationMaxMs = 2 ** 63 / 1e6
 
 /** A duration in milliseconds: `300ms`, `1.5s`, `2m3s`, `0`. */
 export function durationMs(text: string): number {
-  const quoted = JSON.stringify(text)
+  const quoted = goQuote(text)
   const [, sign = '', body = ''] = /^([+-]?)(.*)$/s.exec(text) ?? []
   if (body === '0') return 0
   let total = 0
@@ -97,7 +98,7 @@ export function durationMs(text: string): number {
     if (unit === '') throw new ValueError(`time: missing unit in duration ${quoted}`)
     const scale = Object.hasOwn(unitMs, unit) ? unitMs[unit] : undefined
     if (scale === undefined) {
-      throw new ValueError(`time: unknown unit ${JSON.stringify(unit)} in duration ${quoted}`)
+      throw new ValueError(`time: unknown unit ${goQuote(unit)} in duration ${quoted}`)
     }
     total += Number(number) * scale
     rest = rest.slice(part.length)

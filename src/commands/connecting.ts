@@ -1,0 +1,54 @@
+// connecting.ts: the global flags, turned into what a connection wants to know. Who the user is
+// may have to be asked, and where the endpoints are may have to be looked up in DNS; everything
+// else is a matter of names.
+import type { ConnectOptions } from '../connection/connect.js'
+import type { GlobalOptions } from './global-flags.js'
+
+export interface Asking {
+  /** The text that a person types at `prompt`, without an echo. */
+  password(prompt: string): Promise<string>
+}
+
+export async function connectOptions(
+  globals: GlobalOptions,
+  asking: Asking,
+): Promise<ConnectOptions> {
+  const user = await identity(globals, asking)
+  return {
+    endpoints: globals.endpoints,
+    dialTimeoutMs: globals.dialTimeoutMs,
+    keepaliveTimeMs: globals.keepaliveTimeMs,
+    keepaliveTimeoutMs: globals.keepaliveTimeoutMs,
+    maxSendBytes: globals.maxRequestBytes,
+    maxReceiveBytes: globals.maxRecvBytes,
+    tls: {
+      cert: globals.cert,
+      key: globals.key,
+      cacert: globals.cacert,
+      insecureSkipVerify: globals.insecureSkipTlsVerify,
+      insecureTransport: globals.insecureTransport,
+      serverName: undefined,
+    },
+    user,
+    token: globals.authJwtToken === '' ? undefined : globals.authJwtToken,
+  }
+}
+
+/** A user without a password goes unnamed: etcdctl does not authenticate then, and so do we. */
+async function identity(
+  { user, password, authJwtToken }: GlobalOptions,
+  asking: Asking,
+): Promise<ConnectOptions['user']> {
+  if (user === '' || authJwtToken !== '') return undefined
+  const known = password === '' ? splitUser(user) : { name: user, password }
+  const name = known.name
+  const secret = known.password ?? (await asking.password('Password: '))
+  return secret === '' ? undefined : { name, password: secret }
+}
+
+/** `name:password` at the first colon; without a colon the password is not known yet. */
+function splitUser(user: string): { name: string; password: string | undefined } {
+  const colon = user.indexOf(':')
+  if (colon < 0) return { name: user, password: undefined }
+  return { name: user.slice(0, colon), password: user.slice(colon + 1) }
+}

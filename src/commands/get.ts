@@ -1,0 +1,149 @@
+// get <key> [range_end]: prints one key, or a range of keys. The answer stays undecoded where the
+// format can print it that way: a range of many keys is then as fast as the network is.
+import type { Command } from 'commander'
+import type { DeepPartial, RangeRequest } from '../api/gen/rpc.js'
+import { type CommandContext, defineCommand, UsageError } from './context.js'
+import { checkRangeFlags, keyRange } from './ranges.js'
+import { int64 } from './values.js'
+
+interface GetFlags {
+  consistency: string
+  order: string
+  sortBy: string
+  limit: bigint
+  rev: bigint
+  prefix: boolean
+  fromKey: boolean
+  keysOnly: boolean
+  countOnly: boolean
+  printValueOnly: boolean
+  minCreateRev: bigint
+  maxCreateRev: bigint
+  minModRev: bigint
+  maxModRev: bigint
+  stream: boolean
+}
+
+export interface GetOptions {
+  request: DeepPartial<RangeRequest>
+  countOnly: boolean
+  valuesOnly: boolean
+}
+
+const words = (command: Command): Command =>
+  command
+    .argument('<key>')
+    .argument('[range_end]')
+    .option('--consistency <string>', 'l: linearizable, s: serializable', 'l')
+    .option('--order <string>', 'ASCEND or DESCEND', '')
+    .option('--sort-by <string>', 'CREATE, KEY, MODIFY, VALUE or VERSION', '')
+    .option('--limit <int>', 'most keys to print; 0: all of them', int64, 0n)
+    .option('--prefix', 'all keys that begin with the key', false)
+    .option('--from-key', 'all keys from the key on', false)
+    .option('--rev <int>', 'the keys as they were at this revision', int64, 0n)
+    .option('--keys-only', 'print no values', false)
+    .option('--count-only', 'print only the number of keys', false)
+    .option('--print-value-only', 'print only values (simple format)', false)
+    .option('--min-create-rev <int>', 'only keys created at this revision or later', int64, 0n)
+    .option('--max-create-rev <int>', 'only keys created at this revision or earlier', int64, 0n)
+    .option('--min-mod-rev <int>', 'only keys changed last at this revision or later', int64, 0n)
+    .option('--max-mod-rev <int>', 'only keys changed last at this revision or earlier', int64, 0n)
+    .option('--stream', 'ask the server for the answer in pieces', false)
+
+export function getOptions(flags: GetFlags, args: readonly string[]): GetOptions {
+  const [key, end] = args
+  if (key === undefined) {
+    const problem = 'get command needs one argument as key and an optional argument as range_end'
+    throw new UsageError(problem)
+  }
+  checkRangeFlags(flags)
+  if (flags.keysOnly && flags.countOnly) {
+    const problem = '`--keys-only` and `--count-only` cannot be set at the same time, choose one'
+    throw new UsageError(problem)
+  }
+  const serializable = isSerializable(flags.consistency)
+  const range = keyRange(flags, key, end)
+  const request = {
+    ...range,
+    serializable,
+    ...sorting(flags),
+    limit: String(flags.limit),
+    revision: positive(flags.rev),
+    keys_only: flags.keysOnly,
+    count_only: flags.countOnly,
+    ...revisionFilters(flags),
+  }
+  return { request, countOnly: flags.countOnly, valuesOnly: flags.printValueOnly }
+}
+
+function isSerializable(consistency: string): boolean {
+  if (consistency === 's') return true
+  if (consistency === 'l') return false
+  throw new UsageError(`unknown consistency flag "${consistency}"`, 4)
+}
+
+const orders = new Map([
+  ['', 0],
+  ['ASCEND', 1],
+  ['DESCEND', 2],
+] as const)
+
+const targets = new Map([
+  ['', 0],
+  ['KEY', 0],
+  ['VERSION', 1],
+  ['CREATE', 2],
+  ['MODIFY', 3],
+  ['VALUE', 4],
+] as const)
+
+function sorting({ order, sortBy }: GetFlags): Pick<RangeRequest, 'sort_order' | 'sort_target'> {
+  const sortOrder = lookup(orders, order)
+  if (sortOrder === undefined) throw new UsageError(`bad sort order ${order}`, 4)
+  const target = lookup(targets, sortBy)
+  if (target === undefined) throw new UsageError(`bad sort target ${sortBy}`, 4)
+  // Keys ascend by themselves: saying so would only make the server sort once more.
+  return { sort_target: target, sort_order: target === 0 && sortOrder === 1 ? 0 : sortOrder }
+}
+
+/** By name, in any case of letters. */
+function lookup<V>(values: ReadonlyMap<string, V>, name: string): V | undefined {
+  return values.get(name.toUpperCase())
+}
+
+function revisionFilters(flags: GetFlags): DeepPartial<RangeRequest> {
+  const { minCreateRev, maxCreateRev, minModRev, maxModRev } = flags
+  checkRevisions('CreateRev', minCreateRev, maxCreateRev)
+  checkRevisions('ModRev', minModRev, maxModRev)
+  return {
+    min_create_revision: positive(minCreateRev),
+    max_create_revision: positive(maxCreateRev),
+    min_mod_revision: positive(minModRev),
+    max_mod_revision: positive(maxModRev),
+  }
+}
+
+function checkRevisions(name: string, min: bigint, max: bigint): void {
+  if (max > 0n && min > max) {
+    throw new UsageError(`getMin${name}(=${min}) > getMax${name}(=${max})`, 4)
+  }
+}
+
+/** A revision that is not positive is none. */
+const positive = (revision: bigint): string => (revision > 0n ? String(revision) : '0')
+
+export async function runGet(ctx: CommandContext, options: GetOptions): Promise<void> {
+  const { request, countOnly, valuesOnly } = options
+  const budget = ctx.commandBudget()
+  const connection = await ctx.connect()
+  const answer = await connection.rangeRaw(request, budget())
+  if (countOnly && ctx.globals.writeOut !== 'fields') {
+    throw new UsageError('--count-only is only for `--write-out=fields`')
+  }
+  if (valuesOnly && ctx.globals.writeOut !== 'simple') {
+    throw new UsageError('print-value-only is only for `--write-out=simple`')
+  }
+  await ctx.printRange(answer, { valuesOnly })
+}
+
+export const getCommand = defineCommand({ words, options: getOptions, run: runGet })

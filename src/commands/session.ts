@@ -1,0 +1,160 @@
+// session.ts: the real CommandContext of one run: connections that are dialled late and closed at
+// the end, the format that --write-out names, the streams of the process. What the process gives
+// comes in as an argument, so that a test can run every command in its own process.
+import type { Readable } from 'node:stream'
+import type { Connection, ConnectOptions, connect } from '../connection/connect.js'
+import type { Format, Output } from '../output/format.js'
+import type { Clock } from '../platform/clock.js'
+import type { Random } from '../platform/random.js'
+import { connectOptions } from './connecting.js'
+import type { CommandContext, Environment } from './context.js'
+import { debugLines, globalOptions } from './environment.js'
+import type { GlobalOptions } from './global-flags.js'
+import type { Parsed } from './parse.js'
+import type { Printing } from './printing.js'
+
+/** What a run may touch of the process that it is in. Tests give streams in memory. */
+export interface Io {
+  readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown }
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean }
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean }
+  readonly env: Environment
+  readonly clock: Clock
+  readonly random: Random
+  /** Catches SIGINT and SIGTERM, which otherwise end the process, until the answer is called. */
+  onInterrupt(callback: () => void): () => void
+  /** Ends the process as Ctrl-C does. */
+  interrupt(): void
+  /** Stands in for the real connection in a test. */
+  readonly connect?: typeof connect
+}
+
+/** Where output goes, shared with main. */
+export interface Writing {
+  readonly printing: Printing
+  warn(text: string): void
+}
+
+export interface Session {
+  readonly context: CommandContext
+  close(): Promise<void>
+}
+
+export function newSession(parsed: Parsed, io: Io, { printing, warn }: Writing): Session {
+  const ended = new AbortController()
+  printing.closed.addEventListener('abort', () => ended.abort())
+  const opened: Promise<Connection>[] = []
+  let stopCatching: (() => void) | undefined
+  let isStdinUsed = false
+
+  // Late, because commands without a connection do not look at variables and formats at all.
+  const globals = once((): GlobalOptions => {
+    const options = globalOptions(parsed, io.env)
+    if (options.debug) warn(debugLines(parsed, options, io.env))
+    return options
+  })
+  const stdin = (): Io['stdin'] => {
+    isStdinUsed = true
+    return io.stdin
+  }
+  const settings = once((): Promise<ConnectOptions> => {
+    const password = async (prompt: string): Promise<string> => {
+      const { askPassword } = await import('./prompt.js')
+      const { write } = printing
+      return askPassword(prompt, { stdin: stdin(), write, interrupt: () => io.interrupt() })
+    }
+    return connectOptions(globals(), { password })
+  })
+  const format = once(() => chosenFormat(globals(), io))
+
+  async function open(changes: Partial<ConnectOptions>): Promise<Connection> {
+    await format()
+    const options = { ...(await settings()), ...changes }
+    const dial = io.connect ?? (await import('../connection/connect.js')).connect
+    const connection = dial(options, { clock: io.clock, random: io.random, signal: ended.signal })
+    opened.push(connection)
+    return connection
+  }
+  const shared = once(() => open({}))
+
+  async function put({ stdout, stderr }: Output): Promise<void> {
+    if (stderr !== undefined) warn(stderr)
+    await printing.write(stdout)
+  }
+
+  const context: CommandContext = {
+    connect: (changes) => (changes === undefined ? shared() : open(changes)),
+    commandBudget() {
+      const end = io.clock.now() + globals().commandTimeoutMs
+      return () => ({ deadlineMs: Math.max(0, end - io.clock.now()) })
+    },
+    print: async (result) => put((await format()).print(result)),
+    async printRange(message, options) {
+      const { printRange, print } = await format()
+      if (printRange === undefined) {
+        const { RangeResponse } = await import('../api/gen/rpc.js')
+        return put(print({ kind: 'get', response: RangeResponse.decode(message), ...options }))
+      }
+      for (const piece of printRange(message, options)) await printing.writeThrough(piece)
+    },
+    write: printing.write,
+    warn,
+    readStdin: async () => Buffer.concat(await pieces(stdin())),
+    get stdin() {
+      return stdin()
+    },
+    stderr: io.stderr,
+    signal: ended.signal,
+    catchInterrupts() {
+      stopCatching ??= io.onInterrupt(() => {
+        stopCatching?.() // a second Ctrl-C ends the process, whatever the command is doing
+        ended.abort()
+      })
+    },
+    clock: io.clock,
+    random: io.random,
+    get globals() {
+      return globals()
+    },
+    env: io.env,
+  }
+
+  async function close(): Promise<void> {
+    stopCatching?.()
+    if (isStdinUsed) io.stdin.destroy()
+    for (const connection of await Promise.allSettled(opened)) {
+      if (connection.status === 'fulfilled') await connection.value.close()
+    }
+  }
+
+  return { context, close }
+}
+
+/** The function's answer, asked for once. */
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
+}
+
+async function chosenFormat(globals: GlobalOptions, io: Io): Promise<Format> {
+  const { formatFor } = await import('../output/format.js')
+  const { hex, tableStyle } = globals
+  return formatFor(globals.writeOut, { hex, tableStyle, color: isColored(globals, io) })
+}
+
+/** The flag decides; else the customary variables; else whether a person is looking. */
+function isColored({ color }: GlobalOptions, { env, stdout }: Io): boolean {
+  if (color !== 'auto') return color === 'always'
+  if (env.NO_COLOR) return false
+  if (env.FORCE_COLOR) return env.FORCE_COLOR !== '0'
+  return stdout.isTTY === true && env.TERM !== 'dumb'
+}
+
+async function pieces(stream: Readable): Promise<Buffer[]> {
+  const all: Buffer[] = []
+  for await (const piece of stream) all.push(Buffer.from(piece))
+  return all
+}

@@ -1,0 +1,130 @@
+// table.ts: every command there is: its name, a summary, the group that help lists it in, and how
+// to load it. Only the module of the word that was typed is loaded, so that no command pays for
+// the others. The order is the one in which etcdctl makes suggestions.
+import type { Defined } from './context.js'
+
+export const groups = [
+  'Key-value commands',
+  'Cluster maintenance commands',
+  'Concurrency commands',
+  'Authentication commands',
+  'Utility commands',
+  'Server commands',
+] as const
+
+export interface Entry {
+  readonly name: string
+  readonly summary: string
+  readonly group: (typeof groups)[number]
+  /** etcdctl has no such word. */
+  readonly isOurs?: boolean
+  load(): Promise<Defined>
+}
+
+const [kv, maintenance, , , utility, server] = groups
+
+export const table: readonly Entry[] = [
+  {
+    name: 'get',
+    summary: 'Prints a key or a range of keys',
+    group: kv,
+    load: async () => (await import('./get.js')).getCommand,
+  },
+  {
+    name: 'put',
+    summary: 'Stores a key',
+    group: kv,
+    load: async () => (await import('./put.js')).putCommand,
+  },
+  {
+    name: 'del',
+    summary: 'Deletes a key or a range of keys',
+    group: kv,
+    load: async () => (await import('./del.js')).delCommand,
+  },
+  {
+    name: 'compaction',
+    summary: 'Forgets the history of keys before a revision',
+    group: kv,
+    load: async () => (await import('./compaction.js')).compactionCommand,
+  },
+  {
+    name: 'alarm',
+    summary: 'Commands about alarms',
+    group: maintenance,
+    load: async () => (await import('./alarm.js')).alarmCommand,
+  },
+  {
+    name: 'defrag',
+    summary: 'Gives free space in the database of the endpoints back to the file system',
+    group: maintenance,
+    load: async () => (await import('./defrag.js')).defragCommand,
+  },
+  {
+    name: 'endpoint',
+    summary: 'Commands about single endpoints',
+    group: maintenance,
+    load: async () => (await import('./endpoint.js')).endpointCommand,
+  },
+  {
+    name: 'move-leader',
+    summary: 'Makes another member the leader',
+    group: maintenance,
+    load: async () => (await import('./move-leader.js')).moveLeaderCommand,
+  },
+  {
+    name: 'watch',
+    summary: 'Prints changes of keys as they happen',
+    group: kv,
+    load: async () => (await import('./watch.js')).watchCommand,
+  },
+  {
+    name: 'version',
+    summary: 'Prints the version of tsctl',
+    group: utility,
+    load: async () => (await import('./version.js')).versionCommand,
+  },
+  {
+    name: 'lease',
+    summary: 'Commands about leases',
+    group: kv,
+    load: async () => (await import('./lease.js')).leaseCommand,
+  },
+  {
+    name: 'member',
+    summary: 'Commands about the members of the cluster',
+    group: maintenance,
+    load: async () => (await import('./member.js')).memberCommand,
+  },
+  {
+    name: 'snapshot',
+    summary: 'Commands about snapshots of the database',
+    group: maintenance,
+    load: async () => (await import('./snapshot.js')).snapshotCommand,
+  },
+  {
+    name: 'completion',
+    summary: 'Prints a completion script for a shell',
+    group: utility,
+    load: async () => (await import('./completion.js')).completionCommand(table),
+  },
+  {
+    name: 'options',
+    summary: 'Prints the flags that every command takes',
+    group: utility,
+    load: async () => (await import('./options.js')).optionsCommand,
+  },
+  {
+    name: 'help',
+    summary: 'Prints help about a command',
+    group: utility,
+    load: async () => (await import('./help.js')).helpCommand(table),
+  },
+  {
+    name: 'server',
+    summary: 'Runs one member of a cluster: the server in this package',
+    group: server,
+    isOurs: true,
+    load: async () => (await import('./server.js')).serverCommand,
+  },
+]
