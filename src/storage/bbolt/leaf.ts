@@ -20,12 +20,14 @@ export class Leaf implements Iterable<{ key: Buffer; value: Buffer }> {
   readonly count: number
   readonly #data: Buffer
   readonly #offset: number
+  /** Where the last value ends; 0 when the items do not follow one another without gaps. */
+  readonly #packedEnd: number
 
   constructor(origin: LeafOrigin, fail: Fail) {
     this.count = origin.count
     this.#data = origin.data
     this.#offset = origin.offset
-    this.#check(origin.holdsBuckets, fail)
+    this.#packedEnd = this.#check(origin.holdsBuckets, fail)
   }
 
   key(index: number): Buffer {
@@ -49,12 +51,7 @@ export class Leaf implements Iterable<{ key: Buffer; value: Buffer }> {
    */
   packed(): Buffer | undefined {
     const start = pageHeaderSize + recordSize * this.count
-    let at = start
-    for (let index = 0; index < this.count; index++) {
-      if (this.#keyStart(index) !== at) return undefined
-      at += this.#keySize(index) + this.#valueSize(index)
-    }
-    return this.#data.subarray(start, at)
+    return this.#packedEnd < start ? undefined : this.#data.subarray(start, this.#packedEnd)
   }
 
   *[Symbol.iterator](): Iterator<{ key: Buffer; value: Buffer }> {
@@ -76,47 +73,52 @@ export class Leaf implements Iterable<{ key: Buffer; value: Buffer }> {
     return this.#data.readUInt32LE(pageHeaderSize + recordSize * index + 12)
   }
 
-  #check(holdsBuckets: boolean, fail: Fail): void {
+  #check(holdsBuckets: boolean, fail: Fail): number {
+    const data = this.#data
     const recordsEnd = pageHeaderSize + recordSize * this.count
-    const size = this.#data.length
-    if (recordsEnd > size) {
-      throw fail(this.#offset + 10, `elements within ${size} bytes`, `${this.count} elements`)
+    if (recordsEnd > data.length) {
+      const expected = `elements within ${data.length} bytes`
+      throw fail(this.#offset + 10, expected, `${this.count} elements`)
     }
     const flags = holdsBuckets ? bucketFlag : 0
-    for (let index = 0; index < this.count; index++) {
-      const record = pageHeaderSize + recordSize * index
-      const start = this.#keyStart(index)
-      const end = start + this.#keySize(index) + this.#valueSize(index)
-      if (this.#data.readUInt32LE(record) !== flags) {
-        const found = `leaf flags ${this.#data.readUInt32LE(record)}`
-        throw fail(this.#offset + record, `leaf flags ${flags}`, found)
+    let packedEnd = recordsEnd
+    let before = 0
+    let beforeSize = 0
+    for (let record = pageHeaderSize; record < recordsEnd; record += recordSize) {
+      const foundFlags = data.readUInt32LE(record)
+      const keySize = data.readUInt32LE(record + 8)
+      const start = record + data.readUInt32LE(record + 4)
+      const end = start + keySize + data.readUInt32LE(record + 12)
+      if (foundFlags !== flags) {
+        throw fail(this.#offset + record, `leaf flags ${flags}`, `leaf flags ${foundFlags}`)
       }
-      if (start < recordsEnd || end > size || this.#keySize(index) === 0) {
-        const expected = `a key and a value between ${recordsEnd} and ${size} in the page`
-        throw fail(
-          this.#offset + record,
-          expected,
-          `${this.#keySize(index)} bytes from ${start} to ${end}`,
-        )
+      if (start < recordsEnd || end > data.length || keySize === 0) {
+        const expected = `a key and a value between ${recordsEnd} and ${data.length} in the page`
+        throw fail(this.#offset + record, expected, `key of ${keySize} from ${start} to ${end}`)
       }
-      if (index > 0 && !this.#rises(index)) {
-        throw fail(this.offset(index), 'a key above the one before', 'a lower or equal key')
+      if (beforeSize > 0 && !rises(data, before, beforeSize, start, keySize)) {
+        throw fail(this.#offset + start, 'a key above the one before', 'a lower or equal key')
       }
+      packedEnd = start === packedEnd ? end : 0
+      before = start
+      beforeSize = keySize
     }
+    return packedEnd
   }
+}
 
-  /** Compares in place: a view for each key would cost more than all the rest. */
-  #rises(index: number): boolean {
-    const data = this.#data
-    const before = this.#keyStart(index - 1)
-    const after = this.#keyStart(index)
-    const beforeSize = this.#keySize(index - 1)
-    const afterSize = this.#keySize(index)
-    const common = Math.min(beforeSize, afterSize)
-    for (let at = 0; at < common; at++) {
-      const difference = (data[after + at] ?? 0) - (data[before + at] ?? 0)
-      if (difference !== 0) return difference > 0
-    }
-    return afterSize > beforeSize
+/** Compares two keys in place: a view for each would cost more than all the rest. */
+function rises(
+  data: Buffer,
+  before: number,
+  beforeSize: number,
+  after: number,
+  afterSize: number,
+): boolean {
+  const common = Math.min(beforeSize, afterSize)
+  for (let at = 0; at < common; at++) {
+    const difference = (data[after + at] ?? 0) - (data[before + at] ?? 0)
+    if (difference !== 0) return difference > 0
   }
+  return afterSize > beforeSize
 }
