@@ -1,11 +1,16 @@
 // channel.ts: the client end. A channel stands for one service behind several addresses: calls
 // wait until one of them can be reached, and move to another when it goes away.
-import type { Clock } from '../platform/clock.js'
-import type { Random } from '../platform/random.js'
+import { type Clock, systemClock } from '../platform/clock.js'
+import { type Random, systemRandom } from '../platform/random.js'
 import type { Address, TlsOptions } from './address.js'
-import type { Metadata } from './metadata.js'
+import type { CallOptions } from './call.js'
+import { type ClientStream, OutgoingStream } from './client-stream.js'
+import { Dialer } from './dialer.js'
+import { unaryCall } from './unary-call.js'
 
 export type { Address, TlsOptions } from './address.js'
+export type { CallOptions } from './call.js'
+export type { ClientStream } from './client-stream.js'
 
 export interface ChannelOptions {
   /** At least one. The first that answers is used; the others stand by. */
@@ -21,19 +26,6 @@ export interface ChannelOptions {
   readonly clock?: Clock
   readonly random?: Random
   readonly userAgent?: string
-}
-
-export interface CallOptions {
-  readonly metadata?: Metadata
-  /** From now. Without it the call waits for ever. */
-  readonly deadlineMs?: number
-  readonly signal?: AbortSignal
-  /**
-   * True: the call may reach a handler twice without harm. It is then sent before the peer has
-   * shown that it speaks HTTP/2, which saves a round trip on a new connection, and again if the
-   * peer turns out not to.
-   */
-  readonly idempotent?: boolean
 }
 
 export interface Channel {
@@ -52,15 +44,30 @@ export interface Channel {
   close(): Promise<void>
 }
 
-/** Iteration ends at status OK; any other status is thrown as an RpcError. */
-export interface ClientStream extends AsyncIterable<Buffer> {
-  /** Resolves when there is room for the next message. */
-  write(message: Uint8Array): Promise<void>
-  /** No more requests; answers may still come. */
-  end(): void
-  cancel(): void
-}
-
+/** Starts to dial at once; calls need not wait for it. */
 export function openChannel(options: ChannelOptions): Channel {
-  throw new Error(`not yet: ${options.addresses.length}`)
+  const { addresses, tls, sendMaxBytes, receiveMaxBytes } = options
+  const { keepaliveTimeMs, keepaliveTimeoutMs } = options
+  if (addresses.length === 0) throw new TypeError('a channel needs at least one address')
+  const clock = options.clock ?? systemClock
+  const random = options.random ?? systemRandom
+  const userAgent = options.userAgent ?? 'grpc-node-http2'
+  const keepalive = { keepaliveTimeMs, keepaliveTimeoutMs }
+  const dialer = new Dialer({ addresses, tls, userAgent, clock, random, ...keepalive })
+  const parts = { sendMaxBytes, receiveMaxBytes, dialer, clock }
+  return {
+    unary: (path, request, call = {}) => unaryCall(parts, path, request, call),
+    stream: (path, call = {}) => new OutgoingStream(parts, path, call),
+    get lastConnectError() {
+      return dialer.lastError
+    },
+    get everConnected() {
+      return dialer.everConnected
+    },
+    get peer() {
+      return dialer.current?.name
+    },
+    switchAddress: () => dialer.switchAddress(),
+    close: () => dialer.close(),
+  }
 }

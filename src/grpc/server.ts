@@ -1,48 +1,45 @@
 // server.ts: the server end. One port serves gRPC over HTTP/2 and, to whoever speaks HTTP/1.1,
 // the callback `http1`; the first bytes of a connection (or ALPN under TLS) decide.
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  createServer as createHttpServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http'
+import {
+  constants,
+  createServer as createHttp2Server,
+  type Http2Server,
+  Http2ServerRequest,
+  Http2ServerResponse,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import type { Socket } from 'node:net'
 import type { Clock } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
-import type { ServerTls } from './address.js'
-import type { Metadata } from './metadata.js'
+import { isGrpcType } from './answer.js'
+import { type ListenAt, Listener } from './listener.js'
+import { IncomingCall } from './server-call.js'
+import { type ServerKeepalive, ServerSession } from './server-session.js'
+import { type StreamHandler, serveStream } from './server-stream.js'
+import { serveUnary, type UnaryHandler } from './server-unary.js'
+import { RpcError, Status } from './status.js'
 
 export type { ServerTls } from './address.js'
+export type { ListenAt } from './listener.js'
+export type { ServerCall } from './server-call.js'
+export type { Peer, ServerKeepalive } from './server-session.js'
+export type { ServerStream, StreamHandler } from './server-stream.js'
+export type { UnaryHandler } from './server-unary.js'
 
-export interface ServerCall {
-  readonly path: string
-  readonly metadata: Metadata
-  /** Aborted when the client cancelled, the deadline passed, the connection broke, the server stops. */
-  readonly signal: AbortSignal
-  readonly peer: { readonly address: string; readonly commonName?: string }
-}
-
-export type UnaryHandler = (request: Buffer, call: ServerCall) => Promise<Uint8Array> | Uint8Array
-
-/** Iteration gives the client's messages and ends when the client has no more to say. */
-export interface ServerStream extends ServerCall, AsyncIterable<Buffer> {
-  /** Waits while the client is slow. */
-  write(message: Uint8Array): Promise<void>
-}
-
-/**
- * Returning is status OK. Thrown errors with a numeric `status` (1 to 16) and a `message`, and
- * RpcErrors, are sent as that status; anything else is Unknown.
- */
-export type StreamHandler = (stream: ServerStream) => Promise<void>
+/** Per call: more than the largest request that is accepted in practice would need to fly. */
+const streamWindowBytes = 1024 * 1024
 
 export type Handler =
   | { readonly kind: 'unary'; readonly handle: UnaryHandler }
   | { readonly kind: 'stream'; readonly handle: StreamHandler }
-
-export interface ServerKeepalive {
-  /** Client pings closer together than this are bad manners; three are a reason to part. */
-  readonly minTimeMs: number
-  /** Whether a client without calls under way may ping. */
-  readonly permitWithoutStream: boolean
-  /** Silence after which the server probes; 0 is never. */
-  readonly timeMs: number
-  readonly timeoutMs: number
-}
 
 export interface GrpcServerOptions {
   /** By full path: /package.Service/Method. */
@@ -56,10 +53,6 @@ export interface GrpcServerOptions {
   readonly clock: Clock
 }
 
-export type ListenAt =
-  | { readonly host: string; readonly port: number; readonly tls?: ServerTls }
-  | { readonly path: string; readonly tls?: ServerTls }
-
 export interface GrpcServer {
   /** May be called several times. `port` is the one taken (0 for a unix socket). */
   listen(at: ListenAt): Promise<{ port: number }>
@@ -68,5 +61,143 @@ export interface GrpcServer {
 }
 
 export function newGrpcServer(options: GrpcServerOptions): GrpcServer {
-  throw new Error(`not yet: ${options.handlers.size}`)
+  return new Server(options)
+}
+
+class Server implements GrpcServer {
+  readonly #options: GrpcServerOptions
+  readonly #services: ReadonlySet<string | undefined>
+  readonly #http2: Http2Server
+  readonly #http1: HttpServer | undefined
+  readonly #listeners = new Set<Listener>()
+  readonly #sessions = new Map<Http2Session, ServerSession>()
+  #isClosing = false
+
+  constructor(options: GrpcServerOptions) {
+    this.#options = options
+    this.#services = new Set([...options.handlers.keys()].map((path) => splitPath(path).service))
+    this.#http2 = createHttp2Server({
+      settings: {
+        initialWindowSize: streamWindowBytes,
+        maxConcurrentStreams: options.maxConcurrentStreams ?? 2 ** 32 - 1,
+      },
+      // In MB. The windows bound what comes in, write() what goes out; the default of 10 would
+      // refuse calls while a few large answers are on their way.
+      maxSessionMemory: 4096,
+    })
+    this.#http2.on(
+      'stream',
+      (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
+        this.#onStream(stream, headers, raw)
+      },
+    )
+    this.#http1 = options.http1 === undefined ? undefined : this.#newHttp1(options.http1)
+  }
+
+  async listen(at: ListenAt): Promise<{ port: number }> {
+    const { clock, log } = this.#options
+    const listener = new Listener(at, {
+      clock,
+      log,
+      onHttp2: (socket) => this.#onHttp2(socket),
+      onHttp1: (socket) => {
+        if (this.#http1 === undefined) socket.destroy()
+        else this.#http1.emit('connection', socket)
+      },
+    })
+    const port = await listener.open(at)
+    this.#listeners.add(listener)
+    return { port }
+  }
+
+  async close(graceMs: number): Promise<void> {
+    const listeners = [...this.#listeners]
+    for (const listener of listeners) listener.stop()
+    this.#isClosing = true
+    this.#http1?.close()
+    for (const session of this.#sessions.values()) session.drain()
+    const cut = () => {
+      for (const session of this.#sessions.values()) session.cut()
+      for (const listener of listeners) listener.cut()
+    }
+    const timer = graceMs > 0 ? this.#options.clock.after(graceMs, cut) : undefined
+    timer?.hold?.()
+    if (timer === undefined) cut()
+    await Promise.all(listeners.map((listener) => listener.empty()))
+    timer?.cancel()
+    this.#listeners.clear()
+  }
+
+  #newHttp1(serve: NonNullable<GrpcServerOptions['http1']>): HttpServer {
+    const server = createHttpServer((request, response) => {
+      // Kept-alive connections fall idle after their answer and must not hold up close().
+      response.once('close', () => {
+        if (this.#isClosing) setImmediate(() => server.closeIdleConnections())
+      })
+      serve(request, response)
+    })
+    // It never listens itself, but only this starts its watch over idle and slow connections.
+    server.emit('listening')
+    return server
+  }
+
+  #onHttp2(socket: Socket): void {
+    this.#http2.once('session', (session) => {
+      this.#sessions.set(session, new ServerSession(session, socket, this.#options))
+      session.once('close', () => this.#sessions.delete(session))
+    })
+    this.#http2.emit('connection', socket) // the session event comes before this returns
+  }
+
+  #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: string[]): void {
+    const session = stream.session === undefined ? undefined : this.#sessions.get(stream.session)
+    if (session === undefined) {
+      stream.close(constants.NGHTTP2_REFUSED_STREAM)
+      return
+    }
+    if (!isGrpcType(headers['content-type'] ?? '') || headers[':method'] !== 'POST') {
+      this.#onForeign(stream, headers, raw)
+      return
+    }
+    const call = new IncomingCall(stream, headers, session, this.#options)
+    const handler = this.#options.handlers.get(call.path)
+    const { receiveMaxBytes } = this.#options
+    if (call.isOver) stream.resume()
+    else if (handler === undefined) call.end(this.#unknown(call.path), { isUnread: true })
+    else if (handler.kind === 'unary') serveUnary(call, handler.handle, receiveMaxBytes)
+    else serveStream(call, handler.handle, receiveMaxBytes)
+  }
+
+  #unknown(path: string): RpcError {
+    const { service, method } = splitPath(path)
+    if (service === undefined) {
+      return new RpcError(Status.unimplemented, `malformed method name: "${path}"`)
+    }
+    const details = this.#services.has(service)
+      ? `unknown method ${method} for service ${service}`
+      : `unknown service ${service}`
+    return new RpcError(Status.unimplemented, details)
+  }
+
+  /** Plain HTTP over HTTP/2: a curl that negotiated h2 under TLS wants /health as well. */
+  #onForeign(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: string[]): void {
+    stream.on('error', () => {})
+    const { http1 } = this.#options
+    if (http1 === undefined) {
+      stream.respond({ ':status': 415 }, { endStream: true })
+      stream.close(constants.NGHTTP2_NO_ERROR)
+      return
+    }
+    // Node's compatibility classes have the methods of their HTTP/1.1 namesakes, not their types.
+    const request = new Http2ServerRequest(stream, headers, {}, raw)
+    const response = new Http2ServerResponse(stream)
+    http1(request as unknown as IncomingMessage, response as unknown as ServerResponse)
+  }
+}
+
+/** /package.Service/Method, taken apart. */
+function splitPath(path: string): { service: string | undefined; method: string } {
+  const slash = path.lastIndexOf('/')
+  if (!path.startsWith('/') || slash < 1) return { service: undefined, method: '' }
+  return { service: path.slice(1, slash), method: path.slice(slash + 1) }
 }

@@ -3,6 +3,8 @@
 /** A pending call; cancel() before it is due means that it never happens. */
 export interface Timer {
   cancel(): void
+  /** Keeps the process alive until the call is due, for a wait that somebody depends on. */
+  hold?(): void
 }
 
 export interface Clock {
@@ -23,7 +25,7 @@ export const systemClock: Clock = {
   after(delayMs, callback) {
     const timer = setTimeout(callback, delayMs)
     timer.unref()
-    return { cancel: () => clearTimeout(timer) }
+    return { cancel: () => clearTimeout(timer), hold: () => timer.ref() }
   },
   every(intervalMs, callback) {
     const timer = setInterval(callback, intervalMs)

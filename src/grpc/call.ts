@@ -1,0 +1,258 @@
+// call.ts: one call of a client from first to last: it waits for a connection, runs on it, runs
+// again on another when it is certain that no handler saw it, and ends exactly once. What is sent
+// and what becomes of the messages is its sink's business.
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
+import type { Clock, Timer } from '../platform/clock.js'
+import { errorOfReset, errorOfTrailers, foreignAnswer } from './answer.js'
+import type { Connection } from './connection.js'
+import { closingError, type Dialer, type Waiter } from './dialer.js'
+import { FrameReader } from './frame.js'
+import type { Metadata } from './metadata.js'
+import { RpcError, Status } from './status.js'
+import { encodeTimeout } from './timeout.js'
+
+/** A server that sends every call back unread must not keep us busy for ever. */
+const unseenMax = 5
+
+export interface CallOptions {
+  readonly metadata?: Metadata
+  /** From now. Without it the call waits for ever. */
+  readonly deadlineMs?: number
+  readonly signal?: AbortSignal
+  /**
+   * True: the call may reach a handler twice without harm. It is then sent before the peer has
+   * shown that it speaks HTTP/2, which saves a round trip on a new connection, and again if the
+   * peer turns out not to.
+   */
+  readonly idempotent?: boolean
+}
+
+/** What the calls of a channel have in common. */
+export interface CallParts {
+  readonly sendMaxBytes: number
+  readonly receiveMaxBytes: number
+  readonly dialer: Dialer
+  readonly clock: Clock
+}
+
+export interface CallSink {
+  /** The place to write the requests to. Comes again when the call is sent anew. */
+  onStream(stream: ClientHttp2Stream): void
+  onMessage(message: Buffer): void
+  /** The last event; undefined is status OK. `isLocal`: we ended it, without waiting for the peer. */
+  onEnd(error: RpcError | undefined, isLocal: boolean): void
+  /** Whether onStream() can still write all requests again. */
+  isReplayable(): boolean
+}
+
+export class Call implements Waiter {
+  readonly isEager: boolean
+  readonly #parts: CallParts
+  readonly #path: string
+  readonly #options: CallOptions
+  readonly #sink: CallSink
+  readonly #deadline: number | undefined // on the clock
+  #timer: Timer | undefined
+  #connection: Connection | undefined
+  #stream: ClientHttp2Stream | undefined
+  #reader: FrameReader | undefined // from the first headers on
+  #final: { error: RpcError | undefined } | undefined // the status, once it is here
+  #isOver = false
+  #unseenCount = 0
+
+  constructor(parts: CallParts, path: string, options: CallOptions, sink: CallSink) {
+    this.#parts = parts
+    this.#path = path
+    this.#options = options
+    this.#sink = sink
+    this.isEager = options.idempotent === true
+    const { deadlineMs } = options
+    this.#deadline = deadlineMs === undefined ? undefined : parts.clock.now() + deadlineMs
+  }
+
+  begin(): void {
+    const { signal, deadlineMs } = this.#options
+    if (signal?.aborted === true) {
+      this.#cancelled()
+      return
+    }
+    if (deadlineMs !== undefined && deadlineMs <= 0) {
+      this.#expired()
+      return
+    }
+    if (deadlineMs !== undefined) {
+      this.#timer = this.#parts.clock.after(deadlineMs, () => this.#expired())
+    }
+    signal?.addEventListener('abort', this.#cancelled)
+    this.#parts.dialer.serve(this)
+  }
+
+  start(connection: Connection): void {
+    try {
+      const stream = connection.request(this.#path, this.#headers())
+      this.#connection = connection
+      this.#stream = stream
+      this.#reader = undefined
+      this.#final = undefined
+      this.#follow(stream)
+      this.#sink.onStream(stream)
+    } catch (error) {
+      // The session closed under our hands and will say so in a moment.
+      if (this.#stream === undefined) this.#unseen(error)
+      else this.end(new RpcError(Status.internal, 'the request cannot be sent', { cause: error }))
+    }
+  }
+
+  /** Ends the call from this side. */
+  end(error: RpcError): void {
+    this.#finish(error, true)
+  }
+
+  readonly #cancelled = (): void => {
+    const cause: unknown = this.#options.signal?.reason
+    this.end(new RpcError(Status.canceled, 'context canceled', { cause, ...this.#sentOrNot() }))
+  }
+
+  #expired(): void {
+    const cause = this.#stream === undefined ? this.#parts.dialer.lastError : undefined
+    const more = { cause, ...this.#sentOrNot() }
+    this.end(new RpcError(Status.deadlineExceeded, 'context deadline exceeded', more))
+  }
+
+  #sentOrNot(): { unprocessed: boolean } {
+    return { unprocessed: this.#stream === undefined }
+  }
+
+  #headers(): Record<string, string> {
+    const { metadata } = this.#options
+    const headers: Record<string, string> = metadata === undefined ? {} : { ...metadata }
+    if (this.#deadline !== undefined) {
+      headers['grpc-timeout'] = encodeTimeout(this.#deadline - this.#parts.clock.now())
+    }
+    return headers
+  }
+
+  #follow(stream: ClientHttp2Stream): void {
+    stream.on('response', (headers, flags) => this.#onResponse(headers, flags))
+    stream.on('data', (piece: Buffer) => this.#onData(piece))
+    stream.on('trailers', (headers) => this.#onTrailers(headers))
+    stream.on('end', () => {
+      if (this.#final !== undefined) this.#finish(this.#final.error, false)
+    })
+    stream.on('close', () => this.#onClose(stream))
+    stream.on('error', ignore) // close follows and says the same
+  }
+
+  #onResponse(headers: IncomingHttpHeaders, flags: number): void {
+    if (this.#isOver) return
+    const foreign = foreignAnswer(headers)
+    if (foreign !== undefined) {
+      this.#finish(foreign, false)
+      return
+    }
+    const encoding = headers['grpc-encoding']
+    const settings = {
+      maxBytes: this.#parts.receiveMaxBytes,
+      encoding: typeof encoding === 'string' ? encoding : undefined,
+      side: 'client',
+    } as const
+    this.#reader = new FrameReader(settings, (message) => this.#sink.onMessage(message))
+    if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) this.#onTrailers(headers)
+  }
+
+  #onData(piece: Buffer): void {
+    if (this.#isOver) return
+    if (this.#reader === undefined) {
+      // node:http2 tells of headers a tick later than it hands over data.
+      process.nextTick(() => {
+        if (this.#reader !== undefined) this.#onData(piece)
+      })
+      return
+    }
+    const error = this.#reader.push(piece)
+    if (error !== undefined) this.#finish(error, true)
+  }
+
+  #onTrailers(headers: IncomingHttpHeaders): void {
+    if (this.#isOver) return
+    let error = errorOfTrailers(headers)
+    if (error === undefined && this.#reader?.isBetween === false) {
+      error = new RpcError(Status.internal, 'unexpected EOF')
+    }
+    this.#final = { error }
+    // A paused stream still holds messages; its end event comes after them.
+    const stream = this.#stream
+    if (stream === undefined || (!stream.isPaused() && stream.readableLength === 0)) {
+      this.#finish(error, false)
+    }
+  }
+
+  #onClose(stream: ClientHttp2Stream): void {
+    const connection = this.#connection
+    connection?.release()
+    if (this.#isOver || connection === undefined) return
+    if (this.#final !== undefined) {
+      this.#finish(this.#final.error, false)
+      return
+    }
+    if (this.#parts.dialer.isClosed) {
+      this.end(closingError())
+      return
+    }
+    const isSilent = this.#reader === undefined
+    if (!connection.wasReady && isSilent && connection.state !== 'ready') {
+      // Sent on trust before the peer had said a word, and allowed to reach a handler twice.
+      this.#forgetStream()
+      this.#parts.dialer.serve(this)
+      return
+    }
+    const code = stream.rstCode ?? 0
+    const isRefused = code === constants.NGHTTP2_REFUSED_STREAM
+    const isBeyond = (stream.id ?? 0) > connection.lastStreamId
+    if (isSilent && (isRefused || isBeyond)) {
+      this.#unseen(errorOfReset(code))
+      return
+    }
+    this.#finish(connection.isLost ? lostError(connection) : errorOfReset(code), false)
+  }
+
+  /** The call came back, or never left, and no handler saw it. */
+  #unseen(cause: unknown): void {
+    this.#forgetStream()
+    this.#unseenCount++
+    if (this.#unseenCount <= unseenMax && this.#sink.isReplayable()) {
+      this.#parts.dialer.serve(this)
+      return
+    }
+    const details = cause instanceof RpcError ? cause.details : 'the connection takes no calls'
+    this.#finish(new RpcError(Status.unavailable, details, { cause, unprocessed: true }), false)
+  }
+
+  #forgetStream(): void {
+    this.#stream = undefined
+    this.#connection = undefined
+  }
+
+  #finish(error: RpcError | undefined, isLocal: boolean): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#timer?.cancel()
+    this.#options.signal?.removeEventListener('abort', this.#cancelled)
+    this.#parts.dialer.forget(this)
+    const stream = this.#stream
+    // Requests not yet sent interest nobody any more, nor do answers after an error of our own.
+    if (stream !== undefined && !stream.closed && (isLocal || !stream.writableFinished)) {
+      stream.close(constants.NGHTTP2_CANCEL)
+    }
+    this.#sink.onEnd(error, isLocal)
+  }
+}
+
+function lostError(connection: Connection): RpcError {
+  const { name, reason } = connection
+  const why = reason instanceof Error ? reason.message : 'closed by the server'
+  const details = `connection to ${name} lost: ${why}`
+  return new RpcError(Status.unavailable, details, { cause: reason })
+}
+
+function ignore(): void {}

@@ -1,0 +1,122 @@
+// frame.ts: messages in the byte stream of a call. Each has a head of five bytes:
+//
+//     0            1                    5
+//     | compressed | length, big endian | message ... |
+//
+// HTTP/2 cuts that stream anywhere, so the reader keeps what it has. A message that arrived whole
+// in one piece is handed on as a view of that piece, without a copy.
+import { RpcError, Status } from './status.js'
+
+const headBytes = 5
+
+export function frame(message: Uint8Array): Buffer {
+  const framed = Buffer.allocUnsafe(headBytes + message.length)
+  framed[0] = 0
+  framed.writeUInt32BE(message.length, 1)
+  framed.set(message, headBytes)
+  return framed
+}
+
+export interface FrameReaderOptions {
+  readonly maxBytes: number
+  /** The peer's grpc-encoding header, if it sent one. */
+  readonly encoding?: string | undefined
+  /** A server that cannot decompress says Unimplemented; a client was sent what it never asked for. */
+  readonly side: 'client' | 'server'
+}
+
+/** Turns pieces into messages. After an error it must not be used again. */
+export class FrameReader {
+  readonly #options: FrameReaderOptions
+  readonly #onMessage: (message: Buffer) => void
+  readonly #head = Buffer.alloc(headBytes)
+  #headFill = 0
+  #body: Buffer | undefined // the message being put together, once its head is complete
+  #bodyFill = 0
+
+  constructor(options: FrameReaderOptions, onMessage: (message: Buffer) => void) {
+    this.#options = options
+    this.#onMessage = onMessage
+  }
+
+  /** True between messages; false when the stream may not end here. */
+  get isBetween(): boolean {
+    return this.#headFill === 0
+  }
+
+  /** Returns the error that ends the call, if the piece holds one. */
+  push(piece: Buffer): RpcError | undefined {
+    let at = 0
+    while (at < piece.length) {
+      if (this.#body !== undefined) {
+        at += this.#fill(this.#body, piece, at)
+        continue
+      }
+      const whole = this.#headFill === 0 && piece.length - at >= headBytes
+      if (!whole) at += this.#fillHead(piece, at)
+      if (!whole && this.#headFill < headBytes) return undefined
+      const flag = whole ? (piece[at] ?? 0) : (this.#head[0] ?? 0)
+      const length = whole ? piece.readUInt32BE(at + 1) : this.#head.readUInt32BE(1)
+      if (whole) at += headBytes
+      const error = this.#check(flag, length)
+      if (error !== undefined) return error
+      if (piece.length - at >= length) {
+        this.#headFill = 0
+        this.#onMessage(piece.subarray(at, at + length))
+        at += length
+      } else {
+        this.#headFill = headBytes
+        this.#body = Buffer.allocUnsafeSlow(length)
+        this.#bodyFill = 0
+      }
+    }
+    return undefined
+  }
+
+  #fillHead(piece: Buffer, at: number): number {
+    const taken = piece.copy(this.#head, this.#headFill, at, at + headBytes - this.#headFill)
+    this.#headFill += taken
+    return taken
+  }
+
+  #fill(body: Buffer, piece: Buffer, at: number): number {
+    const taken = piece.copy(body, this.#bodyFill, at)
+    this.#bodyFill += taken
+    if (this.#bodyFill === body.length) {
+      this.#body = undefined
+      this.#headFill = 0
+      this.#onMessage(body)
+    }
+    return taken
+  }
+
+  #check(flag: number, length: number): RpcError | undefined {
+    const { maxBytes, encoding, side } = this.#options
+    if (flag > 1) {
+      return new RpcError(Status.internal, `grpc: received unexpected payload format ${flag}`)
+    }
+    if (flag === 1 && (encoding === undefined || encoding === 'identity')) {
+      const details = 'grpc: compressed flag set with identity or empty encoding'
+      return new RpcError(Status.internal, details)
+    }
+    if (flag === 1) {
+      const code = side === 'server' ? Status.unimplemented : Status.internal
+      const details = `grpc: Decompressor is not installed for grpc-encoding "${encoding}"`
+      return new RpcError(code, details)
+    }
+    return length > maxBytes ? tooLarge('received message', length, maxBytes) : undefined
+  }
+}
+
+/** The refusal of a message that this end will not send; undefined if it may go. */
+export function sendError(message: Uint8Array, maxBytes: number): RpcError | undefined {
+  if (message.length <= maxBytes) return undefined
+  return tooLarge('trying to send message', message.length, maxBytes)
+}
+
+function tooLarge(what: string, bytes: number, maxBytes: number): RpcError {
+  // Both texts are grpc-go's; only the one for receiving carries its prefix.
+  const prefix = what.startsWith('received') ? 'grpc: ' : ''
+  const details = `${prefix}${what} larger than max (${bytes} vs. ${maxBytes})`
+  return new RpcError(Status.resourceExhausted, details, { unprocessed: prefix === '' })
+}

@@ -1,0 +1,162 @@
+// listener.ts: accepts connections on one address and sorts them by what the client speaks. Under
+// TLS the handshake (ALPN) decides; in plain text, and for TLS clients that negotiate nothing, the
+// first bytes do. What speaks neither HTTP is logged and closed.
+import net from 'node:net'
+import tls from 'node:tls'
+import type { Clock } from '../platform/clock.js'
+import type { Log } from '../platform/log.js'
+import type { ServerTls } from './address.js'
+import { type Protocol, protocolOf } from './first-bytes.js'
+
+/** A client that connects and says nothing is not kept for longer than this. */
+const silenceMs = 120_000
+
+export type ListenAt =
+  | { readonly host: string; readonly port: number; readonly tls?: ServerTls }
+  | { readonly path: string; readonly tls?: ServerTls }
+
+export interface ListenerOptions {
+  readonly clock: Clock
+  readonly log: Log
+  onHttp2(socket: net.Socket): void
+  onHttp1(socket: net.Socket): void
+}
+
+export class Listener {
+  readonly #options: ListenerOptions
+  readonly #server: net.Server
+  readonly #sockets = new Set<net.Socket>()
+  readonly #unsorted = new Set<net.Socket>()
+  #whenEmpty: (() => void) | undefined
+
+  constructor(at: ListenAt, options: ListenerOptions) {
+    this.#options = options
+    this.#server = at.tls === undefined ? this.#plainServer() : this.#tlsServer(at.tls)
+    this.#server.on('connection', (socket: net.Socket) => this.#track(socket))
+  }
+
+  /** The port taken; 0 for a unix socket. */
+  open(at: ListenAt): Promise<number> {
+    const where = 'path' in at ? { path: at.path } : { host: at.host, port: at.port }
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(where, () => {
+        this.#server.off('error', reject)
+        this.#server.on('error', (error) => this.#note('cannot accept a connection', error))
+        const address = this.#server.address()
+        resolve(address === null || typeof address === 'string' ? 0 : address.port)
+      })
+    })
+  }
+
+  /** Takes no new connections; those that said nothing yet are closed. */
+  stop(): void {
+    this.#server.close()
+    for (const socket of this.#unsorted) socket.destroy()
+  }
+
+  /** Resolves when every connection is closed. */
+  empty(): Promise<void> {
+    if (this.#sockets.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#whenEmpty = resolve
+    })
+  }
+
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  #plainServer(): net.Server {
+    return net.createServer({ noDelay: true }, (socket) => this.#sort(socket))
+  }
+
+  #tlsServer({ cert, key, ca, requireClientCert }: ServerTls): net.Server {
+    const server = tls.createServer({
+      cert,
+      key,
+      ...(ca === undefined ? {} : { ca, requestCert: true }),
+      rejectUnauthorized: requireClientCert === true,
+      ALPNProtocols: ['h2', 'http/1.1'],
+      minVersion: 'TLSv1.2',
+      noDelay: true,
+    })
+    server.on('secureConnection', (socket) => {
+      if (socket.alpnProtocol === 'h2') this.#dispatch(socket, 'http2')
+      else if (socket.alpnProtocol === 'http/1.1') this.#dispatch(socket, 'http1')
+      else this.#sort(socket)
+    })
+    server.on('tlsClientError', (error, socket) => {
+      this.#note('TLS handshake failed', error)
+      socket.destroy()
+    })
+    return server
+  }
+
+  #track(socket: net.Socket): void {
+    this.#sockets.add(socket)
+    socket.on('error', (error) => this.#note('connection failed', error))
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      if (this.#sockets.size === 0) this.#whenEmpty?.()
+    })
+  }
+
+  #sort(socket: net.Socket): void {
+    this.#unsorted.add(socket)
+    socket.on('error', ignore)
+    const limit = this.#options.clock.after(silenceMs, () => socket.destroy())
+    let first = Buffer.alloc(0)
+    const settle = (protocol: Protocol | undefined) => {
+      limit.cancel()
+      this.#unsorted.delete(socket)
+      socket.off('readable', read)
+      socket.off('close', close)
+      if (protocol === undefined) return
+      socket.unshift(first)
+      this.#dispatch(socket, protocol)
+    }
+    const close = () => settle(undefined)
+    const read = () => {
+      const piece: Buffer | null = socket.read()
+      if (piece === null) {
+        if (socket.readableEnded || socket.readableLength === 0) endIfOver(socket)
+        return
+      }
+      first = first.length === 0 ? Buffer.from(piece) : Buffer.concat([first, piece])
+      const protocol = protocolOf(first)
+      if (protocol !== undefined) settle(protocol)
+    }
+    socket.on('readable', read)
+    socket.once('close', close)
+  }
+
+  #dispatch(socket: net.Socket, protocol: Protocol): void {
+    if (protocol === 'http2') {
+      // node:http2 refuses TLS without ALPN, but this client has shown what it speaks.
+      if (socket instanceof tls.TLSSocket) socket.alpnProtocol = 'h2'
+      this.#options.onHttp2(socket)
+    } else if (protocol === 'http1') {
+      this.#options.onHttp1(socket)
+    } else {
+      const what = protocol === 'tls' ? 'client speaks TLS to a plain port' : 'unknown protocol'
+      this.#options.log.warn('rejected connection', {
+        'remote-addr': `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`,
+        error: what,
+      })
+      socket.destroy()
+    }
+  }
+
+  #note(msg: string, error: Error): void {
+    this.#options.log.debug(msg, { error: error.message })
+  }
+}
+
+/** A client that half-closed before it said what it speaks will not say more. */
+function endIfOver(socket: net.Socket): void {
+  if (socket.readableEnded) socket.destroy()
+  else socket.once('end', () => socket.destroy())
+}
+
+function ignore(): void {}

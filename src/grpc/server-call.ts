@@ -1,0 +1,189 @@
+// server-call.ts: what every call has on the server, whatever its kind: metadata, a deadline, a
+// signal, and exactly one status at the end. Made for many small calls: what a handler may never
+// ask for (metadata, signal) is made when it asks.
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { Clock, Timer } from '../platform/clock.js'
+import type { Log } from '../platform/log.js'
+import { frame } from './frame.js'
+import { type Metadata, metadataOf } from './metadata.js'
+import { percentEncoded } from './percent.js'
+import type { Peer, ServerSession } from './server-session.js'
+import { isStatusCode, RpcError, Status } from './status.js'
+import { parseTimeout } from './timeout.js'
+
+export interface ServerCall {
+  readonly path: string
+  readonly metadata: Metadata
+  /** Aborted when the client cancelled, the deadline passed, the connection broke, the server stops. */
+  readonly signal: AbortSignal
+  readonly peer: Peer
+}
+
+export interface ServerCallParts {
+  readonly clock: Clock
+  readonly log: Log
+  readonly receiveMaxBytes: number
+}
+
+const answerHeaders = { ':status': 200, 'content-type': 'application/grpc' }
+const withTrailers = { waitForTrailers: true, sendDate: false }
+const withoutBody = { endStream: true, sendDate: false }
+const okTrailers = { 'grpc-status': '0' }
+
+export class IncomingCall implements ServerCall {
+  readonly path: string
+  readonly peer: Peer
+  readonly stream: ServerHttp2Stream
+  readonly #headers: IncomingHttpHeaders
+  readonly #session: ServerSession
+  readonly #parts: ServerCallParts
+  #metadata: Metadata | undefined
+  #controller: AbortController | undefined
+  #abortReason: RpcError | undefined
+  #timer: Timer | undefined
+  #onAbort: ((reason: RpcError) => void) | undefined
+  isOver = false
+
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    session: ServerSession,
+    parts: ServerCallParts,
+  ) {
+    this.stream = stream
+    this.path = headers[':path'] ?? ''
+    this.peer = session.peer
+    this.#headers = headers
+    this.#session = session
+    this.#parts = parts
+    session.callBegins()
+    stream.on('error', ignore) // close follows
+    stream.on('close', () => this.#onClose())
+    const timeout = headers['grpc-timeout']
+    if (timeout !== undefined) this.#startDeadline(String(timeout))
+  }
+
+  get metadata(): Metadata {
+    this.#metadata ??= metadataOf(this.#headers)
+    return this.#metadata
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason)
+    }
+    return this.#controller.signal
+  }
+
+  get encoding(): string | undefined {
+    const encoding = this.#headers['grpc-encoding']
+    return encoding === undefined ? undefined : String(encoding)
+  }
+
+  /** One listener, told once when the signal aborts; costs less than the signal. */
+  onAbort(listener: (reason: RpcError) => void): void {
+    this.#onAbort = listener
+    if (this.#abortReason !== undefined) listener(this.#abortReason)
+  }
+
+  /** The only message of a unary answer, and status OK. */
+  reply(message: Uint8Array): void {
+    if (!this.#begin()) return
+    const { stream } = this
+    this.#session.noteSent()
+    stream.on('wantTrailers', sendOk)
+    stream.respond(answerHeaders, withTrailers)
+    stream.end(frame(message))
+  }
+
+  /** One of several messages. False: the client takes no more now; wait for drain. */
+  send(message: Uint8Array): boolean {
+    this.#session.noteSent()
+    if (!this.stream.headersSent) this.stream.respond(answerHeaders, withTrailers)
+    return this.stream.write(frame(message))
+  }
+
+  /** The status. `isUnread`: the client may still be sending, and is told to stop. */
+  end(error: RpcError | undefined, options: { isUnread: boolean } = { isUnread: false }): void {
+    if (!this.#begin()) return
+    const { stream } = this
+    this.#session.noteSent()
+    const trailers = error === undefined ? okTrailers : errorTrailers(error)
+    if (stream.headersSent) {
+      stream.on('wantTrailers', () => stream.sendTrailers(trailers))
+      stream.end()
+    } else {
+      stream.respond({ ...answerHeaders, ...trailers }, withoutBody)
+    }
+    if (options.isUnread) stream.close(constants.NGHTTP2_NO_ERROR)
+  }
+
+  /** Ends the call with whatever a handler threw. */
+  fail(thrown: unknown, options: { isUnread: boolean } = { isUnread: false }): void {
+    if (this.isOver) return
+    const error = rpcErrorOf(thrown)
+    if (error !== thrown && error.code === Status.unknown) {
+      this.#parts.log.warn('rpc handler failed', { method: this.path, error: error.details })
+    }
+    this.end(error, options)
+  }
+
+  /** Claims the right to send the status; false if the call is over already. */
+  #begin(): boolean {
+    if (this.isOver) return false
+    this.isOver = true
+    this.#timer?.cancel()
+    return !this.stream.destroyed && !this.stream.closed
+  }
+
+  #startDeadline(text: string): void {
+    const timeoutMs = parseTimeout(text)
+    if (timeoutMs === undefined) {
+      this.end(new RpcError(Status.internal, `malformed grpc-timeout: ${text}`), { isUnread: true })
+      return
+    }
+    this.#timer = this.#parts.clock.after(timeoutMs, () => {
+      const error = new RpcError(Status.deadlineExceeded, 'context deadline exceeded')
+      this.end(error, { isUnread: true })
+      this.abort(error)
+    })
+  }
+
+  #onClose(): void {
+    this.#session.callEnds()
+    if (this.isOver) return
+    this.isOver = true
+    this.#timer?.cancel()
+    this.abort(new RpcError(Status.canceled, 'context canceled'))
+  }
+
+  /** Tells the handler that nobody wants its answer. */
+  abort(reason: RpcError): void {
+    if (this.#abortReason !== undefined) return
+    this.#abortReason = reason
+    this.#controller?.abort(reason)
+    this.#onAbort?.(reason)
+  }
+}
+
+function errorTrailers(error: RpcError): Record<string, string> {
+  return { 'grpc-status': String(error.code), 'grpc-message': percentEncoded(error.details) }
+}
+
+function rpcErrorOf(thrown: unknown): RpcError {
+  if (thrown instanceof RpcError) return thrown
+  if (typeof thrown !== 'object' || thrown === null) {
+    return new RpcError(Status.unknown, String(thrown))
+  }
+  const text = 'message' in thrown ? String(thrown.message) : String(thrown)
+  const status = 'status' in thrown ? thrown.status : undefined
+  if (isStatusCode(status) && status !== Status.ok) return new RpcError(status, text)
+  return new RpcError(Status.unknown, text, { cause: thrown })
+}
+
+function sendOk(this: ServerHttp2Stream): void {
+  this.sendTrailers(okTrailers)
+}
+
+function ignore(): void {}

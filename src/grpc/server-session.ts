@@ -1,0 +1,117 @@
+// server-session.ts: one HTTP/2 connection of a client, seen from the server: who the client is,
+// whether it is still there, and whether it minds its manners about pings. The rule is grpc-go's:
+// a ping sooner than allowed is a strike, more than two strikes end the connection, and anything
+// that the server sends in between wipes them out.
+import { constants, type ServerHttp2Session } from 'node:http2'
+import type net from 'node:net'
+import tls from 'node:tls'
+import type { Clock } from '../platform/clock.js'
+import type { Log } from '../platform/log.js'
+import { KeepAlive } from './keepalive.js'
+
+const strikesMax = 2
+
+/** With nothing under way a ping is fine only this long after the last. */
+const idlePingMs = 2 * 60 * 60 * 1000
+
+/** For all calls of a connection together; each call has its own, smaller window. */
+const sessionWindowBytes = 8 * 1024 * 1024
+
+export interface ServerKeepalive {
+  /** Client pings closer together than this are bad manners; three are a reason to part. */
+  readonly minTimeMs: number
+  /** Whether a client without calls under way may ping. */
+  readonly permitWithoutStream: boolean
+  /** Silence after which the server probes; 0 is never. */
+  readonly timeMs: number
+  readonly timeoutMs: number
+}
+
+export interface Peer {
+  readonly address: string
+  readonly commonName?: string
+}
+
+export interface ServerSessionOptions {
+  readonly clock: Clock
+  readonly log: Log
+  readonly keepalive: ServerKeepalive
+}
+
+export class ServerSession {
+  readonly peer: Peer
+  readonly #session: ServerHttp2Session
+  readonly #options: ServerSessionOptions
+  readonly #keepAlive: KeepAlive
+  #calls = 0
+  #strikes = 0
+  #lastPing = Number.NEGATIVE_INFINITY
+
+  constructor(session: ServerHttp2Session, socket: net.Socket, options: ServerSessionOptions) {
+    this.#session = session
+    this.#options = options
+    this.peer = peerOf(socket)
+    session.setLocalWindowSize(sessionWindowBytes)
+    this.#keepAlive = new KeepAlive({
+      clock: options.clock,
+      timeMs: options.keepalive.timeMs,
+      timeoutMs: options.keepalive.timeoutMs,
+      bytesRead: () => socket.bytesRead,
+      ping: () => session.ping(() => {}),
+      isWanted: () => !session.destroyed,
+      onDead: () => this.cut(),
+    })
+    this.#keepAlive.wake()
+    session.on('ping', () => this.#onPing())
+    session.on('error', (error) => {
+      options.log.debug('http2 session failed', { peer: this.peer.address, error: error.message })
+    })
+    session.once('close', () => this.#keepAlive.stop())
+  }
+
+  callBegins(): void {
+    this.#calls++
+  }
+
+  callEnds(): void {
+    this.#calls--
+  }
+
+  /** Headers or data go out: the client had a reason to listen. */
+  noteSent(): void {
+    this.#strikes = 0
+    this.#lastPing = Number.NEGATIVE_INFINITY
+  }
+
+  /** No new calls; closes when those under way are over. */
+  drain(): void {
+    if (!this.#session.closed) this.#session.close()
+  }
+
+  cut(): void {
+    this.#session.destroy()
+  }
+
+  #onPing(): void {
+    const { clock, keepalive } = this.#options
+    const now = clock.now()
+    const isIdle = this.#calls === 0 && !keepalive.permitWithoutStream
+    const dueMs = isIdle ? idlePingMs : keepalive.minTimeMs
+    if (now - this.#lastPing < dueMs) this.#strikes++
+    this.#lastPing = now
+    if (this.#strikes <= strikesMax) return
+    this.#options.log.warn('client pings too often', { peer: this.peer.address })
+    const reason = Buffer.from('too_many_pings')
+    this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, reason)
+    setImmediate(() => this.cut()) // once the frame is on its way
+  }
+}
+
+function peerOf(socket: net.Socket): Peer {
+  const { remoteAddress, remotePort } = socket
+  const host = remoteAddress?.includes(':') ? `[${remoteAddress}]` : remoteAddress
+  const address = host === undefined ? '@' : `${host}:${remotePort ?? 0}` // @: a unix socket
+  if (!(socket instanceof tls.TLSSocket) || !socket.authorized) return { address }
+  const commonName: unknown = socket.getPeerCertificate().subject?.CN
+  return typeof commonName === 'string' ? { address, commonName } : { address }
+}

@@ -1,0 +1,129 @@
+// server-stream.ts: serves the streaming kinds: the client's messages as an async iterable, and
+// write() that waits while the client is slow.
+import { FrameReader } from './frame.js'
+import { MessageQueue } from './message-queue.js'
+import type { Metadata } from './metadata.js'
+import type { IncomingCall, ServerCall } from './server-call.js'
+import type { Peer } from './server-session.js'
+import { RpcError, Status } from './status.js'
+
+/** Bytes on their way out before write() makes the handler wait. */
+const roomBytes = 256 * 1024
+
+/** Iteration gives the client's messages and ends when the client has no more to say. */
+export interface ServerStream extends ServerCall, AsyncIterable<Buffer> {
+  /** Waits while the client is slow. Fails once the call is over. */
+  write(message: Uint8Array): Promise<void>
+}
+
+/**
+ * Returning is status OK. Thrown errors with a numeric `status` (1 to 16) and a `message`, and
+ * RpcErrors, are sent as that status; anything else is Unknown.
+ */
+export type StreamHandler = (stream: ServerStream) => Promise<void>
+
+export function serveStream(call: IncomingCall, handle: StreamHandler, maxBytes: number): void {
+  const stream = new Serving(call, maxBytes)
+  // Called inside the chain, so that a handler which throws before its first await is caught too.
+  Promise.resolve(stream)
+    .then(handle)
+    .then(
+      () => stream.finish(),
+      (error: unknown) => stream.fail(error),
+    )
+}
+
+interface Writer {
+  resolve(): void
+  reject(error: RpcError): void
+}
+
+class Serving implements ServerStream {
+  readonly #call: IncomingCall
+  readonly #queue: MessageQueue
+  readonly #writers: Writer[] = [] // waiting for room
+
+  constructor(call: IncomingCall, maxBytes: number) {
+    this.#call = call
+    const { stream } = call
+    this.#queue = new MessageQueue({
+      pause: () => stream.pause(),
+      resume: () => stream.resume(),
+      leave: ignore, // a handler that stops reading may well go on writing
+    })
+    const settings = { maxBytes, encoding: call.encoding, side: 'server' } as const
+    const reader = new FrameReader(settings, (message) => this.#queue.push(message))
+    stream.on('data', (piece: Buffer) => {
+      const error = call.isOver ? undefined : reader.push(piece)
+      if (error !== undefined) this.#refuse(error)
+    })
+    stream.on('end', () => this.#queue.end())
+    stream.on('drain', () => {
+      for (const writer of this.#writers.splice(0)) writer.resolve()
+    })
+    call.onAbort((reason) => this.#abort(reason))
+  }
+
+  get path(): string {
+    return this.#call.path
+  }
+
+  get metadata(): Metadata {
+    return this.#call.metadata
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.signal
+  }
+
+  get peer(): Peer {
+    return this.#call.peer
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
+    return this.#queue
+  }
+
+  write(message: Uint8Array): Promise<void> {
+    const { stream, isOver } = this.#call
+    if (isOver || stream.destroyed) {
+      return Promise.reject(new RpcError(Status.canceled, 'context canceled'))
+    }
+    if (this.#call.send(message) || stream.writableLength <= roomBytes) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.#writers.push({ resolve, reject })
+    })
+  }
+
+  finish(): void {
+    this.#call.end(undefined, this.#unread())
+    this.#leave()
+  }
+
+  fail(thrown: unknown): void {
+    this.#call.fail(thrown, this.#unread())
+    this.#leave()
+  }
+
+  /** A message that breaks the rules ends the call, whatever the handler is doing. */
+  #refuse(error: RpcError): void {
+    this.#call.end(error, { isUnread: true })
+    this.#call.abort(error)
+  }
+
+  #abort(reason: RpcError): void {
+    this.#queue.abort(reason)
+    for (const writer of this.#writers.splice(0)) writer.reject(reason)
+  }
+
+  #unread(): { isUnread: boolean } {
+    return { isUnread: !this.#call.stream.readableEnded }
+  }
+
+  /** Nobody reads any more; a paused stream would never close. */
+  #leave(): void {
+    this.#call.stream.resume()
+  }
+}
+
+function ignore(): void {}
