@@ -65,9 +65,13 @@ export const systemFiles: Files = {
   },
   async stat(file) {
     try {
-      const { size, mode, ino, ...found } = await fs.stat(file, { bigint: true })
-      const isDirectory = found.isDirectory()
-      return { isDirectory, size: Number(size), mode: Number(mode) & 0o7777, inode: ino }
+      const found = await fs.stat(file, { bigint: true })
+      return {
+        isDirectory: found.isDirectory(),
+        size: Number(found.size),
+        mode: Number(found.mode) & 0o7777,
+        inode: found.ino,
+      }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       throw error
