@@ -12,7 +12,7 @@
 import { CompactionHashes, RevisionHasher } from './hash.js'
 import type { Stored } from './key-index.js'
 import { take } from './slab.js'
-import type { StoreState } from './store-state.js'
+import { itemBytes, type StoreState } from './store-state.js'
 
 /** Records a step looks at: about a millisecond, so that requests are served in between. */
 const recordsPerStep = 2000
@@ -102,6 +102,7 @@ class CompactionJob {
 
   private drop(record: Stored): void {
     record.release()
+    this.state.bytes -= itemBytes(record)
     const { index } = record
     // Another index may stand in the tree by now: the key was written again after it was removed.
     if (index.isEmpty && this.state.tree.get(index.key) === index) this.state.tree.remove(index.key)

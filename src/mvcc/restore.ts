@@ -10,7 +10,7 @@ import { type KeyValueFields, parseKeyValue, tombstoneSize } from './key-value.j
 import { keyText } from './range.js'
 import { compareRevisions, type Revision } from './revision.js'
 import { take } from './slab.js'
-import { newStoreState, type StoreState } from './store-state.js'
+import { addToRecords, newStoreState, type StoreState } from './store-state.js'
 
 /** One item of the key bucket. */
 export interface BucketRecord {
@@ -29,35 +29,52 @@ export interface RestoreOptions {
 
 const marker: KeyValueFields = { createRevision: 0, mod: 0, version: 0, lease: 0n }
 
-export function restoreState(records: Iterable<BucketRecord>, options: RestoreOptions): StoreState {
-  const state = newStoreState()
-  let last: Revision = { main: 0, sub: -1 }
-  let number = 0
-  for (const { key, value } of records) {
-    const refuse = (expected: string): CorruptionError => {
-      const found = `record ${number} is ${key.toString('hex')}`
-      return new CorruptionError('key bucket of', {
-        file: options.source,
-        offset: number,
-        expected,
-        found,
-      })
-    }
-    const revision = decodeRevision(key)
-    if (revision === undefined) throw refuse('17 or 18 bytes of a revision')
-    if (compareRevisions(last, revision) >= 0) throw refuse('rising revisions')
-    if (!add(state, revision, value)) throw refuse('a KeyValue that fits its revision')
-    last = revision
-    number++
+/** Builds the state record by record, so that a file can be read piece by piece. */
+export class Restorer {
+  private readonly state = newStoreState()
+  private readonly options: RestoreOptions
+  private last: Revision = { main: 0, sub: -1 }
+  private count = 0
+
+  constructor(options: RestoreOptions) {
+    this.options = options
   }
-  const { scheduledCompactRevision = -1, finishedCompactRevision = -1 } = options
-  state.compactRevision = finishedCompactRevision
-  state.revision = Math.max(1, last.main, finishedCompactRevision, scheduledCompactRevision)
-  return state
+
+  /** Records come in revision order; their bytes are copied. */
+  add({ key, value }: BucketRecord): void {
+    const revision = decodeRevision(key)
+    if (revision === undefined) throw this.refusal(key, '17 or 18 bytes of a revision')
+    if (compareRevisions(this.last, revision) >= 0) throw this.refusal(key, 'rising revisions')
+    if (!addRecord(this.state, revision, value)) {
+      throw this.refusal(key, 'a KeyValue that fits its revision')
+    }
+    this.last = revision
+    this.count++
+  }
+
+  finish(): StoreState {
+    const { state } = this
+    const { scheduledCompactRevision = -1, finishedCompactRevision = -1 } = this.options
+    const { main } = this.last
+    state.compactRevision = finishedCompactRevision
+    state.revision = Math.max(1, main, finishedCompactRevision, scheduledCompactRevision)
+    return state
+  }
+
+  /** `offset` counts records here: where they stand in the file is known to who reads it. */
+  private refusal(key: Buffer, expected: string): CorruptionError {
+    const { source: file } = this.options
+    const found = `record ${key.toString('hex')}`
+    return new CorruptionError('key bucket of', { file, offset: this.count, expected, found })
+  }
 }
 
 /** False if the bytes are not what a store writes. */
-function add(state: StoreState, { main, sub, tombstone }: RevisionKey, value: Buffer): boolean {
+function addRecord(
+  state: StoreState,
+  { main, sub, tombstone }: RevisionKey,
+  value: Buffer,
+): boolean {
   const parsed =
     value.length === 0 ? { key: value, fields: { ...marker, mod: main } } : parseKeyValue(value)
   if (parsed === undefined) return false
@@ -75,7 +92,7 @@ function add(state: StoreState, { main, sub, tombstone }: RevisionKey, value: Bu
   const facts = { index, main, sub, tombstone, createRevision, version, lease }
   const record = new Stored(facts, { block, offset, size: value.length })
   index.append(record)
-  state.records.push(record)
+  addToRecords(state, record)
   if (found === undefined) state.tree.insert(index)
   else if (wasLive !== index.isLive) state.tree.adjustLive(text, wasLive ? -1 : 1)
   return true

@@ -14,7 +14,7 @@ import { Compactor } from './compaction.js'
 import { hashRecords, type RevisionHash } from './hash.js'
 import type { Stored } from './key-index.js'
 import { keyText, type RangeAt, type RangeResult, readRange } from './range.js'
-import { type BucketRecord, type RestoreOptions, restoreState } from './restore.js'
+import { type BucketRecord, type RestoreOptions, Restorer } from './restore.js'
 import { firstAtLeast } from './revision.js'
 import { newStoreState, type StoreState } from './store-state.js'
 import { WriteTxn } from './write-txn.js'
@@ -24,6 +24,13 @@ export type { Stored } from './key-index.js'
 export type { RangeAt, RangeResult } from './range.js'
 export type { BucketRecord, RestoreOptions } from './restore.js'
 export type { WriteTxn } from './write-txn.js'
+
+/** A restore under way. */
+export interface Restoring {
+  /** @throws CorruptionError for a record that no store wrote */
+  add(record: BucketRecord): void
+  finish(): void
+}
 
 /** Told of each revision when it becomes the newest; the list is not empty and in sub order. */
 export type ChangeListener = (changes: readonly Stored[], revision: number) => void
@@ -56,6 +63,11 @@ export class Store {
   /** Keys that exist at the newest revision. */
   get keyCount(): number {
     return this.state.tree.live
+  }
+
+  /** Size of all records as items of the key bucket: what a checkpoint will hold, without pages. */
+  get bytes(): number {
+    return this.state.bytes
   }
 
   get recordCount(): number {
@@ -139,17 +151,28 @@ export class Store {
     }
   }
 
-  /** The list behind records(), with the index where `from` begins; valid until the next write. */
+  /** The list behind records(), with the index where `from` begins; it only grows at its end. */
   recordsFrom(from: number): { list: readonly Stored[]; start: number } {
     return { list: this.state.records, start: firstAtLeast(this.state.records, from) }
   }
 
-  /** Puts the contents of a key bucket in the place of everything; a throw changes nothing. */
-  restore(records: Iterable<BucketRecord>, options: RestoreOptions): void {
+  /**
+   * Starts to read a key bucket; finish() puts it in the place of everything. The records come in
+   * revision order, and may come piece by piece: until finish() the store is as it was.
+   */
+  restoring(options: RestoreOptions): Restoring {
+    const restorer = new Restorer(options)
+    return {
+      add: (record) => restorer.add(record),
+      finish: () => this.replace(restorer.finish(), options),
+    }
+  }
+
+  private replace(state: StoreState, options: RestoreOptions): void {
     assert(!this.isWriting, 'no restore within a write transaction')
     const { finishedCompactRevision = -1, scheduledCompactRevision = -1 } = options
-    this.state = restoreState(records, options)
-    this.compactor = new Compactor(this.state, finishedCompactRevision)
+    this.state = state
+    this.compactor = new Compactor(state, finishedCompactRevision)
     if (scheduledCompactRevision > finishedCompactRevision) this.compact(scheduledCompactRevision)
   }
 

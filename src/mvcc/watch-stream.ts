@@ -116,7 +116,7 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
 
   /** All events up to the newest revision are delivered or queued, and it has begun to watch. */
   private isCurrent(watcher: Watcher): boolean {
-    return watcher.isSynced && watcher.nextRevision <= this.store.revision + 1
+    return watcher.isSynced && watcher.options.startRevision <= this.store.revision
   }
 
   private refusal({ key, end, startRevision = 0, watchId = 0n }: WatchCreate): string | undefined {
@@ -137,7 +137,7 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
       id: this.idFor(request.watchId ?? 0n),
       key: keyText(firstKey(request.key)),
       end: end === undefined || end.length === 0 ? undefined : endText(end),
-      ...{ prevKv, progressNotify, noPut, noDelete },
+      ...{ startRevision, prevKv, progressNotify, noPut, noDelete },
     }
     const parts = { queue: this.queue, siblings: this.watchers }
     return new Watcher(

@@ -7,7 +7,7 @@ import type { RevisionHash } from './hash.js'
 import type { Stored } from './key-index.js'
 import type { RangeAt, RangeResult } from './range.js'
 import type { BucketRecord, RestoreOptions } from './restore.js'
-import { Store } from './store.js'
+import { type Restoring, Store } from './store.js'
 import { WatchHub } from './watch-hub.js'
 import { WatchStream } from './watch-stream.js'
 import type { WriteTxn } from './write-txn.js'
@@ -38,6 +38,11 @@ export class WatchableStore {
 
   get keyCount(): number {
     return this.store.keyCount
+  }
+
+  /** Size of all records as items of the key bucket. */
+  get bytes(): number {
+    return this.store.bytes
   }
 
   get recordCount(): number {
@@ -89,11 +94,29 @@ export class WatchableStore {
     return this.store.records(from)
   }
 
-  /** Watchers stay: they are told from the new records what they have not seen. */
+  /** The list behind records(), with the index where `from` begins; it only grows at its end. */
+  recordsFrom(from: number): { list: readonly Stored[]; start: number } {
+    return this.store.recordsFrom(from)
+  }
+
+  /** restoring() for records that are there all at once. */
   restore(records: Iterable<BucketRecord>, options: RestoreOptions): void {
-    const before = this.store.revision
-    this.store.restore(records, options)
-    this.hub.storeRestored(before)
+    const restoring = this.restoring(options)
+    for (const record of records) restoring.add(record)
+    restoring.finish()
+  }
+
+  /** As the store's; watchers stay, and are told from the new records what they have not seen. */
+  restoring(options: RestoreOptions): Restoring {
+    const restoring = this.store.restoring(options)
+    return {
+      add: (record) => restoring.add(record),
+      finish: () => {
+        const before = this.store.revision
+        restoring.finish()
+        this.hub.storeRestored(before)
+      },
+    }
   }
 
   newWatchStream(): WatchStream {

@@ -10,6 +10,8 @@
 import type { BatchQueue } from './batch-queue.js'
 import type { WatchEvent } from './watch-event.js'
 
+export type { WatchEvent } from './watch-event.js'
+
 export interface WatchCreate {
   /** Empty: from the first key on. */
   readonly key: Buffer
@@ -55,6 +57,8 @@ export interface WatcherOptions {
   readonly key: string
   /** undefined: one key. */
   readonly end: string | undefined
+  /** As asked for: 0, or the first revision of interest. */
+  readonly startRevision: number
   readonly prevKv: boolean
   readonly progressNotify: boolean
   readonly noPut: boolean

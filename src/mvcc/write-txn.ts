@@ -6,7 +6,7 @@ import { KeyIndex, Stored } from './key-index.js'
 import { keyValueSize, tombstoneSize, writeKeyValue, writeTombstone } from './key-value.js'
 import { endText, keyText, type RangeAt, type RangeResult, readRange } from './range.js'
 import { take } from './slab.js'
-import type { StoreState } from './store-state.js'
+import { addToRecords, type StoreState } from './store-state.js'
 
 export class WriteTxn {
   private readonly state: StoreState
@@ -116,6 +116,6 @@ export class WriteTxn {
 
   private push(record: Stored): void {
     this.changes.push(record)
-    this.state.records.push(record)
+    addToRecords(this.state, record)
   }
 }
