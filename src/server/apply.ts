@@ -1,0 +1,228 @@
+// apply.ts: turns committed log entries into state. Deterministic: the same entries give the same
+// state on every member, whatever its clock, and an entry refused here is refused everywhere.
+// Whoever waits for a request on this member gets its outcome by the request's id.
+//
+// An entry at or below the index that the checkpoint already contains has had its effect; of
+// those only membership changes go to raft again, which keeps its configuration elsewhere.
+
+import type { Entry } from '../api/gen/raft.js'
+import { ConfChange, EntryType } from '../api/gen/raft.js'
+import { InternalRaftRequest } from '../api/gen/raft_internal.js'
+import {
+  AlarmRequest_AlarmAction as AlarmAction,
+  type AlarmRequest,
+  AlarmType,
+  type DeleteRangeRequest,
+  type LeaseGrantRequest,
+  type PutRequest,
+  type TxnRequest,
+} from '../api/gen/rpc.js'
+import { EtcdError } from '../api/rpc-errors.js'
+import type { Lessor } from '../lease/lessor.js'
+import type { WatchableStore } from '../mvcc/watchable-store.js'
+import type { WriteTxn } from '../mvcc/write-txn.js'
+import type { AlarmRecord, MemberRecord } from '../storage/schema.js'
+import type { Alarms } from './alarm.js'
+import type { Membership } from './membership.js'
+import {
+  checkPath,
+  checkPut,
+  choosePath,
+  deleteOp,
+  executePath,
+  type OpResult,
+  putOp,
+  type TxnResult,
+} from './txn.js'
+import type { Wait } from './wait.js'
+
+/** What a request gave; the service that proposed it makes the answer of it. */
+export type Outcome =
+  | { kind: 'operation'; revision: number; result: OpResult }
+  | { kind: 'txn'; revision: number; result: TxnResult }
+  | { kind: 'compaction'; revision: number; removed: Promise<void> }
+  | { kind: 'leaseGrant'; revision: number; id: bigint; ttlSeconds: number }
+  | { kind: 'alarm'; revision: number; alarms: AlarmRecord[] }
+  | { kind: 'members'; members: MemberRecord[] }
+  | { kind: 'done'; revision: number }
+
+export interface ApplierParts {
+  store: WatchableStore
+  lessor: Lessor
+  alarms: Alarms
+  membership: Membership
+  wait: Wait<Outcome>
+  /** Tells raft of a change; an id of 0n says that it has no effect. */
+  applyConfChange(change: ConfChange): void
+  /** Removes what a compaction left behind, a little at a time; resolves when it is gone. */
+  removeCompacted(): Promise<void>
+}
+
+export class Applier {
+  readonly #parts: ApplierParts
+  /** Index of the last entry whose effect the state contains. */
+  #index: number
+  #term: number
+
+  constructor(parts: ApplierParts, consistent: { index: number; term: number }) {
+    this.#parts = parts
+    this.#index = consistent.index
+    this.#term = consistent.term
+  }
+
+  /** Position up to which the state stands; a checkpoint taken now carries it. */
+  get position(): { index: number; term: number } {
+    return { index: this.#index, term: this.#term }
+  }
+
+  apply(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const isNew = entry.Index > this.#index
+      if (entry.Type === EntryType.EntryConfChange) this.#confChange(entry, isNew)
+      else if (isNew && entry.Data !== undefined && entry.Data.length > 0) this.#normal(entry.Data)
+      if (isNew) {
+        this.#index = entry.Index
+        this.#term = entry.Term
+      }
+    }
+  }
+
+  #normal(data: Buffer): void {
+    const request = InternalRaftRequest.decode(data)
+    const id = BigInt(request.header?.ID ?? request.ID)
+    const { wait } = this.#parts
+    try {
+      wait.resolve(id, this.#request(request))
+    } catch (error) {
+      if (!(error instanceof EtcdError)) throw error
+      wait.reject(id, error)
+    }
+  }
+
+  #confChange(entry: Entry, isNew: boolean): void {
+    const { membership, applyConfChange, wait } = this.#parts
+    const change = ConfChange.decode(entry.Data ?? Buffer.alloc(0))
+    try {
+      if (isNew) membership.check(change)
+    } catch (error) {
+      if (!(error instanceof EtcdError)) throw error
+      applyConfChange({ ...change, node_id: 0n })
+      wait.reject(change.id, error)
+      return
+    }
+    applyConfChange(change)
+    if (!isNew) return
+    membership.apply(change)
+    wait.resolve(change.id, { kind: 'members', members: membership.list() })
+  }
+
+  /** Alarms refuse first, as in etcd: CORRUPT, then NOSPACE, then the store itself. */
+  #request(request: InternalRaftRequest): Outcome {
+    this.#checkAlarms(request)
+    if (request.put) return this.#put(request.put)
+    if (request.delete_range) return this.#deleteRange(request.delete_range)
+    if (request.txn) return this.#txn(request.txn)
+    if (request.compaction) return this.#compact(Number(request.compaction.revision))
+    if (request.lease_grant) return this.#grant(request.lease_grant)
+    if (request.lease_revoke) return this.#revoke(BigInt(request.lease_revoke.ID))
+    if (request.alarm) return this.#alarm(request.alarm)
+    if (request.cluster_version_set) {
+      this.#parts.membership.agreedVersion = request.cluster_version_set.ver
+    }
+    if (request.cluster_member_attr_set?.member_attributes) {
+      const { member_ID, member_attributes: given } = request.cluster_member_attr_set
+      this.#parts.membership.publish(BigInt(member_ID), {
+        name: given.name,
+        clientUrls: given.client_urls,
+      })
+    }
+    return this.#done()
+  }
+
+  #put(request: PutRequest): Outcome {
+    checkPut(this.#parts.store, request, this.#parts.lessor)
+    return this.#write((txn) => putOp(txn, request))
+  }
+
+  #deleteRange(request: DeleteRangeRequest): Outcome {
+    return this.#write((txn) => deleteOp(txn, request))
+  }
+
+  #write(operation: (txn: WriteTxn) => OpResult): Outcome {
+    const txn = this.#parts.store.begin()
+    const result = operation(txn)
+    this.#end(txn)
+    return { kind: 'operation', revision: this.#parts.store.revision, result }
+  }
+
+  #txn(request: TxnRequest): Outcome {
+    const { store, lessor } = this.#parts
+    const path = choosePath(store, request)
+    checkPath(store, request, path, lessor)
+    const txn = store.begin()
+    const result = executePath(txn, request, path)
+    this.#end(txn)
+    return { kind: 'txn', revision: store.revision, result }
+  }
+
+  /** A key belongs to the lease of its latest put. Without leases there is nothing to tell. */
+  #end(txn: WriteTxn): void {
+    const { lessor } = this.#parts
+    const changes = txn.end()
+    if (lessor.size === 0) return
+    for (const { key, lease, tombstone } of changes) lessor.attach(tombstone ? 0n : lease, key)
+  }
+
+  #compact(revision: number): Outcome {
+    const { store, removeCompacted } = this.#parts
+    store.compact(revision)
+    return { kind: 'compaction', revision: store.revision, removed: removeCompacted() }
+  }
+
+  #grant(request: LeaseGrantRequest): Outcome {
+    const { store, lessor } = this.#parts
+    const id = BigInt(request.ID)
+    const { ttlSeconds } = lessor.grant(id, Number(request.TTL))
+    return { kind: 'leaseGrant', revision: store.revision, id, ttlSeconds }
+  }
+
+  /** All keys of the lease go in one transaction, in key order: one revision. */
+  #revoke(id: bigint): Outcome {
+    this.#parts.lessor.revoke(id)
+    return this.#done()
+  }
+
+  #alarm(request: AlarmRequest): Outcome {
+    const { alarms, store } = this.#parts
+    const alarm = { memberId: BigInt(request.memberID), alarm: request.alarm }
+    const changed =
+      request.action === AlarmAction.GET
+        ? alarms.list(request.alarm)
+        : request.action === AlarmAction.ACTIVATE
+          ? alarms.activate(alarm)
+          : alarms.deactivate(alarm)
+    return { kind: 'alarm', revision: store.revision, alarms: changed }
+  }
+
+  #checkAlarms(request: InternalRaftRequest): void {
+    const { alarms } = this.#parts
+    const { put, delete_range, txn, compaction, lease_grant, lease_revoke } = request
+    if (put || delete_range || txn || compaction || lease_grant || lease_revoke) {
+      if (alarms.isActive(AlarmType.CORRUPT)) throw new EtcdError('corrupt')
+    }
+    if (put || lease_grant || (txn && hasPut(txn))) {
+      if (alarms.isActive(AlarmType.NOSPACE)) throw new EtcdError('noSpace')
+    }
+  }
+
+  #done(): Outcome {
+    return { kind: 'done', revision: this.#parts.store.revision }
+  }
+}
+
+function hasPut(request: TxnRequest): boolean {
+  return [...request.success, ...request.failure].some(
+    (op) =>
+      op.request_put !== undefined || (op.request_txn !== undefined && hasPut(op.request_txn)),
+  )
+}

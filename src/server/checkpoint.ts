@@ -1,0 +1,239 @@
+// checkpoint.ts: the whole state as the buckets of an etcd database, and when to write it.
+//
+// The log is the durable truth; the database may be any older applied state. So a checkpoint is
+// made beside the old one while requests go on: capture() takes a view that later writes leave
+// alone. Then, in this order, so that a crash between any two steps leaves a directory that opens:
+//
+//     db (written beside, synced, renamed) → .snap file → snapshot record in the log → old
+//     segments go, and raft forgets entries that no follower can still need
+import type { Entry } from '../api/gen/raft.js'
+import type { Lessor } from '../lease/lessor.js'
+import type { WatchableStore } from '../mvcc/watchable-store.js'
+import type { Clock } from '../platform/clock.js'
+import type { Files } from '../platform/files.js'
+import type { Log } from '../platform/log.js'
+import type { MemoryStorage } from '../raft/storage.js'
+import { type Bucket, type Item, saveDatabase } from '../storage/bbolt/writer.js'
+import {
+  alarmKey,
+  bucketNames,
+  clusterKey,
+  encodeLease,
+  encodeMember,
+  encodeRevision,
+  encodeUint64,
+  leaseKey,
+  memberHex,
+  metaKey,
+  removedMember,
+} from '../storage/schema.js'
+import { writeSnapFile } from '../storage/snap-file.js'
+import type { Wal } from '../storage/wal/writer.js'
+import type { Alarms } from './alarm.js'
+import type { Membership } from './membership.js'
+
+/** Everything that the buckets hold. */
+export interface State {
+  store: WatchableStore
+  lessor: Lessor
+  alarms: Alarms
+  membership: Membership
+}
+
+export interface Position {
+  index: number
+  term: number
+}
+
+/** The ten buckets, in order of their names, as they are now; writes to come do not change them. */
+export function captureBuckets(state: State, position: Position): Bucket[] {
+  const items: Record<(typeof bucketNames)[number], Iterable<Item>> = {
+    alarm: state.alarms.list().map((alarm) => ({ key: alarmKey(alarm), value: nothing })),
+    auth: [],
+    authRoles: [],
+    authUsers: [],
+    cluster: clusterItems(state.membership),
+    key: keyItems(state.store),
+    lease: leaseItems(state.lessor),
+    members: memberItems(state.membership),
+    members_removed: removedItems(state.membership),
+    meta: metaItems(state, position),
+  }
+  return bucketNames.map((name) => ({ name, items: items[name] }))
+}
+
+const nothing = Buffer.alloc(0)
+
+/**
+ * Iterated anew each time, over a view taken once: the list only grows at its end, and a
+ * compaction puts another in its place.
+ */
+function keyItems(store: WatchableStore): Iterable<Item> {
+  const { list } = store.recordsFrom(0)
+  const { length } = list
+  return {
+    *[Symbol.iterator]() {
+      for (let index = 0; index < length; index++) {
+        const record = list[index]
+        if (record === undefined) return
+        const { main, sub, tombstone, encoded } = record
+        yield { key: encodeRevision(main, sub, tombstone), value: encoded }
+      }
+    },
+  }
+}
+
+function leaseItems(lessor: Lessor): Item[] {
+  return inKeyOrder(
+    lessor.records().map((lease) => ({ key: leaseKey(lease.id), value: encodeLease(lease) })),
+  )
+}
+
+function clusterItems({ agreedVersion }: Membership): Item[] {
+  if (agreedVersion === undefined) return []
+  return [{ key: clusterKey.clusterVersion, value: Buffer.from(agreedVersion) }]
+}
+
+function memberItems(membership: Membership): Item[] {
+  return inKeyOrder(
+    membership.list().map((member) => ({
+      key: Buffer.from(memberHex(member.id)),
+      value: Buffer.from(encodeMember(member)),
+    })),
+  )
+}
+
+function removedItems(membership: Membership): Item[] {
+  return inKeyOrder(
+    membership
+      .removedIds()
+      .map((id) => ({ key: Buffer.from(memberHex(id)), value: removedMember })),
+  )
+}
+
+function metaItems({ store }: State, position: Position): Item[] {
+  const items: Item[] = [
+    { key: metaKey.consistentIndex, value: encodeUint64(position.index) },
+    { key: metaKey.term, value: encodeUint64(position.term) },
+  ]
+  const { scheduledCompactRevision: scheduled, finishedCompactRevision: finished } = store
+  if (scheduled > 0) {
+    items.push({ key: metaKey.scheduledCompactRevision, value: encodeRevision(scheduled, 0) })
+  }
+  if (finished > 0) {
+    items.push({ key: metaKey.finishedCompactRevision, value: encodeRevision(finished, 0) })
+  }
+  return inKeyOrder(items)
+}
+
+function inKeyOrder(items: Item[]): Item[] {
+  return items.sort((a, b) => Buffer.compare(a.key, b.key))
+}
+
+export interface CheckpointerParts {
+  state: State
+  /** Where db and .snap files go. */
+  snapDir: string
+  wal: Wal
+  log: MemoryStorage
+  files: Files
+  clock: Clock
+  logger: Log
+  /** Position of the applied state now. */
+  position(): Position
+}
+
+export interface CheckpointLimits {
+  /** Applied entries between two checkpoints, at the least. */
+  entriesMin: number
+  /** Entries that raft keeps for slow followers. */
+  catchUpEntries: number
+}
+
+/**
+ * A checkpoint writes everything, so it is not worth its cost before the log behind it has grown
+ * to the size of the database: then writing costs at most as much again as logging did.
+ */
+const logBytesMin = 16 * 1024 * 1024
+
+export class Checkpointer {
+  readonly #parts: CheckpointerParts
+  readonly #limits: CheckpointLimits
+  #lastIndex: number
+  #lastSizeBytes = 0
+  #bytesSince = 0
+  #running: Promise<void> | undefined
+
+  constructor(parts: CheckpointerParts, limits: CheckpointLimits, lastIndex: number) {
+    this.#parts = parts
+    this.#limits = limits
+    this.#lastIndex = lastIndex
+  }
+
+  /** Counts what was logged; begins a checkpoint when one is due and none is under way. */
+  onApplied(entries: readonly Entry[]): void {
+    for (const { Data } of entries) this.#bytesSince += Data?.length ?? 0
+    const { index } = this.#parts.position()
+    const isDue =
+      index - this.#lastIndex >= this.#limits.entriesMin &&
+      this.#bytesSince >= Math.max(logBytesMin, this.#lastSizeBytes)
+    if (!isDue || this.#running !== undefined) return
+    this.#running = this.#save()
+      .catch((error: Error) => {
+        // The log still holds everything; the next checkpoint may fare better.
+        this.#parts.logger.warn('failed to write a checkpoint', { error: error.message })
+      })
+      .finally(() => {
+        this.#running = undefined
+      })
+  }
+
+  /** Writes what is not written yet, after whatever is under way. @throws when it cannot */
+  async close(): Promise<void> {
+    await this.#running
+    if (this.#parts.position().index > this.#lastIndex) await this.#save()
+  }
+
+  async #save(): Promise<void> {
+    const { state, snapDir, wal, files, clock, logger } = this.#parts
+    const startedMs = clock.now()
+    const position = this.#parts.position()
+    const confState = state.membership.confState()
+    const tree = snapTree(state.membership)
+    const buckets = captureBuckets(state, position)
+    this.#bytesSince = 0
+    const { sizeBytes } = await saveDatabase(`${snapDir}/db`, buckets, { files })
+    await writeSnapFile(snapDir, { ...position, confState, tree }, { files })
+    await wal.saveSnapshot({ ...position, confState })
+    await wal.release(position.index)
+    this.#lastIndex = position.index
+    this.#lastSizeBytes = sizeBytes
+    this.#forget(position, confState)
+    logger.info('saved snapshot', {
+      'snapshot-index': position.index,
+      'db-size': sizeBytes,
+      took: `${Math.round(clock.now() - startedMs)}ms`,
+    })
+  }
+
+  #forget(position: Position, confState: ReturnType<Membership['confState']>): void {
+    const { log } = this.#parts
+    log.createSnapshot(position.index, confState, nothing)
+    const keepFrom = position.index - this.#limits.catchUpEntries
+    if (keepFrom >= log.firstIndex()) log.compact(keepFrom)
+  }
+}
+
+function snapTree(membership: Membership) {
+  const { agreedVersion } = membership
+  return {
+    members: membership.list().map(({ id, peerUrls, isLearner, name, clientUrls }) => ({
+      id,
+      peerUrls,
+      isLearner,
+      ...(name === '' ? {} : { attributes: { name, clientUrls } }),
+    })),
+    removed: membership.removedIds(),
+    ...(agreedVersion === undefined ? {} : { version: agreedVersion }),
+  }
+}

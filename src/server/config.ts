@@ -1,0 +1,199 @@
+// config.ts: what one member is told when it starts, with etcd's names and defaults. Pure: takes
+// words, gives a checked configuration or a ConfigError with etcd's text where etcd has one.
+
+/** Settings of one member. Everything has a value; `defaultConfig` is etcd's own choice. */
+export interface ServerConfig {
+  name: string
+  /** Directory of the member; undefined keeps everything in memory. */
+  dataDir: string | undefined
+  /** Where the log lives when not in `dataDir`/member/wal. */
+  walDir: string | undefined
+  listenClientUrls: readonly string[]
+  advertiseClientUrls: readonly string[]
+  listenPeerUrls: readonly string[]
+  initialAdvertisePeerUrls: readonly string[]
+  /** Members of the first cluster, this one included. */
+  initialCluster: readonly InitialMember[]
+  initialClusterState: 'new' | 'existing'
+  initialClusterToken: string
+  /** One tick of raft. */
+  heartbeatIntervalMs: number
+  /** At least five heartbeats, at most 50 s. */
+  electionTimeoutMs: number
+  preVote: boolean
+  /** Applied entries between two checkpoints, at the least. */
+  snapshotCount: number
+  /** Entries kept in memory behind the applied index for followers that lag. */
+  snapshotCatchupEntries: number
+  /** 0: etcd's default of 2 GiB; negative: no limit. */
+  quotaBackendBytes: number
+  /** Largest proposal, counted as it stands in the log. */
+  maxRequestBytes: number
+  maxTxnOps: number
+  maxConcurrentStreams: number
+  watchProgressNotifyIntervalMs: number
+  autoCompactionMode: 'periodic' | 'revision'
+  /** Milliseconds in periodic mode, revisions in revision mode; 0 is off. */
+  autoCompactionRetention: number
+  /** Answers before the log is on disk. For throw-away servers only. */
+  unsafeNoFsync: boolean
+}
+
+export interface InitialMember {
+  name: string
+  peerUrls: readonly string[]
+}
+
+/** A configuration that cannot work. The message is one line for the person who started it. */
+export class ConfigError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ConfigError'
+  }
+}
+
+const defaultPeerUrl = 'http://localhost:2380'
+const defaultClientUrl = 'http://localhost:2379'
+
+/** Quota that stands for "not configured": 2 GiB, as in etcd. */
+export const defaultQuotaBytes = 2 * 1024 * 1024 * 1024
+
+/** Slack that the gRPC layer grants on top of maxRequestBytes, so that the server itself refuses. */
+export const requestOverheadBytes = 512 * 1024
+
+export const defaultConfig: ServerConfig = {
+  name: 'default',
+  dataDir: 'default.etcd',
+  walDir: undefined,
+  listenClientUrls: [defaultClientUrl],
+  advertiseClientUrls: [defaultClientUrl],
+  listenPeerUrls: [defaultPeerUrl],
+  initialAdvertisePeerUrls: [defaultPeerUrl],
+  initialCluster: [{ name: 'default', peerUrls: [defaultPeerUrl] }],
+  initialClusterState: 'new',
+  initialClusterToken: 'etcd-cluster',
+  heartbeatIntervalMs: 100,
+  electionTimeoutMs: 1000,
+  preVote: true,
+  snapshotCount: 10_000,
+  snapshotCatchupEntries: 5_000,
+  quotaBackendBytes: 0,
+  maxRequestBytes: 1.5 * 1024 * 1024,
+  maxTxnOps: 128,
+  maxConcurrentStreams: 4_294_967_295,
+  watchProgressNotifyIntervalMs: 10 * 60 * 1000,
+  autoCompactionMode: 'periodic',
+  autoCompactionRetention: 0,
+  unsafeNoFsync: false,
+}
+
+/**
+ * Fills what was not given and checks the whole. What follows from other settings follows them:
+ * the data directory from the name, the first cluster from name and peer URLs, advertised client
+ * URLs from those listened on.
+ * @throws ConfigError
+ */
+export function serverConfig(given: Partial<ServerConfig>): ServerConfig {
+  const name = given.name ?? defaultConfig.name
+  const peerUrls = given.initialAdvertisePeerUrls ?? defaultConfig.initialAdvertisePeerUrls
+  const config: ServerConfig = {
+    ...defaultConfig,
+    dataDir: `${name}.etcd`,
+    initialCluster: [{ name, peerUrls }],
+    advertiseClientUrls: given.listenClientUrls ?? defaultConfig.advertiseClientUrls,
+    ...given,
+  }
+  checkUrls('listen-client-urls', config.listenClientUrls)
+  checkUrls('advertise-client-urls', config.advertiseClientUrls)
+  checkUrls('listen-peer-urls', config.listenPeerUrls)
+  checkUrls('initial-advertise-peer-urls', config.initialAdvertisePeerUrls)
+  checkTiming(config)
+  checkInitialCluster(config)
+  return config
+}
+
+/** Parts a URL of a listener: a TCP port or a unix socket, plain or with TLS. */
+export interface ListenAddress {
+  url: string
+  isTls: boolean
+  at: { host: string; port: number } | { path: string }
+}
+
+/** @throws ConfigError on anything but http(s)://host:port and unix(s)://path */
+export function listenAddress(url: string): ListenAddress {
+  const [, scheme, rest] = /^(https?|unixs?):\/\/(.*)$/.exec(url) ?? []
+  if (scheme === undefined || rest === undefined) {
+    throw new ConfigError(`URL scheme must be http, https, unix, or unixs: ${url}`)
+  }
+  const isTls = scheme === 'https' || scheme === 'unixs'
+  if (scheme.startsWith('unix')) return { url, isTls, at: { path: rest } }
+  const [, host, port, path] = /^(\[[^\]]*\]|[^:/]*):(\d{1,5})(\/.*)?$/.exec(rest) ?? []
+  if (host === undefined || port === undefined) {
+    throw new ConfigError(`URL address does not have the form "host:port": ${url}`)
+  }
+  if (path !== undefined && path !== '/') {
+    throw new ConfigError(`URL must not contain a path: ${url}`)
+  }
+  return { url, isTls, at: { host: host.replace(/^\[|\]$/g, ''), port: Number(port) } }
+}
+
+/** Reads `name=url,name=url2,other=url3`; a repeated name adds URLs. @throws ConfigError */
+export function initialCluster(text: string): InitialMember[] {
+  const urls = new Map<string, string[]>()
+  for (const part of text.split(',')) {
+    const at = part.indexOf('=')
+    const name = part.slice(0, Math.max(at, 0)).trim()
+    const url = part.slice(at + 1).trim()
+    if (name === '' || url === '') throw new ConfigError(`empty URL given for "${name || part}"`)
+    urls.set(name, [...(urls.get(name) ?? []), url])
+  }
+  return [...urls].map(([name, peerUrls]) => ({ name, peerUrls }))
+}
+
+function checkUrls(flag: string, urls: readonly string[]): void {
+  if (urls.length === 0) throw new ConfigError(`--${flag} needs at least one URL`)
+  for (const url of urls) {
+    try {
+      listenAddress(url)
+    } catch (error) {
+      throw new ConfigError(`--${flag}: ${(error as Error).message}`, { cause: error })
+    }
+  }
+}
+
+function checkTiming({ heartbeatIntervalMs, electionTimeoutMs }: ServerConfig): void {
+  if (heartbeatIntervalMs <= 0) {
+    throw new ConfigError(`--heartbeat-interval must be >0 (set to ${heartbeatIntervalMs}ms)`)
+  }
+  if (electionTimeoutMs < 5 * heartbeatIntervalMs) {
+    throw new ConfigError(
+      `--election-timeout[${electionTimeoutMs}ms] should be at least as 5 times as ` +
+        `--heartbeat-interval[${heartbeatIntervalMs}ms]`,
+    )
+  }
+  if (electionTimeoutMs > 50_000) {
+    throw new ConfigError(
+      `--election-timeout[${electionTimeoutMs}ms] is too long, and should be set less than 50000ms`,
+    )
+  }
+}
+
+function checkInitialCluster(config: ServerConfig): void {
+  const own = config.initialCluster.find((member) => member.name === config.name)
+  if (own === undefined) {
+    throw new ConfigError(
+      `couldn't find local name "${config.name}" in the initial cluster configuration`,
+    )
+  }
+  const all = config.initialCluster.flatMap((member) => member.peerUrls)
+  if (new Set(all).size < all.length) {
+    throw new ConfigError('initial cluster has duplicate url')
+  }
+  const advertised = [...config.initialAdvertisePeerUrls].sort().join(',')
+  if ([...own.peerUrls].sort().join(',') !== advertised) {
+    throw new ConfigError(
+      `--initial-cluster has ${config.name}=${own.peerUrls.join(',')} but ` +
+        `--initial-advertise-peer-urls is ${config.initialAdvertisePeerUrls.join(',')}`,
+    )
+  }
+}

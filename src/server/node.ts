@@ -1,0 +1,293 @@
+// node.ts: acts on the world for the raft core: the clock ticks it, requests are proposed to it,
+// and what it asks for is done here. One loop takes one Ready after the other.
+//
+// The order inside a Ready is the safety argument. A message may promise only what is already on
+// disk, so saving comes before sending. Committed entries were saved with an earlier Ready, so
+// they are applied while this one is on its way to the disk: the answers of one batch of writes go
+// out during the sync of the next. All that arrives meanwhile goes out with the next sync.
+import assert from 'node:assert'
+import type { ConfChange, ConfState, Entry, Message } from '../api/gen/raft.js'
+import { EtcdError } from '../api/rpc-errors.js'
+import type { Clock, Timer } from '../platform/clock.js'
+import type { Log } from '../platform/log.js'
+import type { RawNode, Ready, Status } from '../raft/raw-node.js'
+import type { MemoryStorage } from '../raft/storage.js'
+import type { Wal } from '../storage/wal/writer.js'
+
+export interface NodeParts {
+  raft: RawNode
+  /** What raft reads back; filled here after each save. */
+  log: MemoryStorage
+  wal: Pick<Wal, 'save'>
+  clock: Clock
+  logger: Log
+  /** Puts committed entries into effect, synchronously and in order. */
+  apply(entries: readonly Entry[]): void
+  /** Hands messages to other members; returns at once, and may lose them. */
+  send(messages: readonly Message[]): void
+  /** Called when this member begins or ceases to lead, before anything of the new term applies. */
+  onLeadership(isLeader: boolean): void
+  /** Called after entries were applied, with the index reached. */
+  onApplied(index: number): void
+  /** The log failed or the state is wrong: the member cannot go on. */
+  onFatal(error: Error): void
+}
+
+export interface NodeOptions {
+  heartbeatIntervalMs: number
+  /** How long a read may wait for a quorum. */
+  requestTimeoutMs: number
+  /** False: acknowledge before the log is on disk. */
+  sync: boolean
+}
+
+/** A read may be repeated when its answer got lost: so often at the most. */
+const readIndexRetryMs = 500
+/** Pause before a save is tried again when the disk is full. */
+const fullDiskRetryMs = 500
+
+interface ReadBatch {
+  readonly startedMs: number
+  readonly waiters: { resolve(): void; reject(error: Error): void }[]
+}
+
+export class Node {
+  readonly #parts: NodeParts
+  readonly #options: NodeOptions
+  readonly #ticker: Timer
+  #applied: number
+  #wake: () => void = () => {}
+  #stopping = false
+  #hasFailed = false
+  #leader = 0n
+  #isLeader = false
+  /** Reads that the next ReadIndex will answer. */
+  #nextReads: ReadBatch | undefined
+  /** Reads whose ReadIndex is under way, by the number in its context. */
+  #askedReads: { batch: ReadBatch; context: bigint; askedMs: number } | undefined
+  /** Reads that wait until an index is applied. */
+  #readsAtIndex: { index: number; batch: ReadBatch }[] = []
+  #readCount = 0n
+  readonly #running: Promise<void>
+
+  constructor(parts: NodeParts, options: NodeOptions, applied: number) {
+    this.#parts = parts
+    this.#options = options
+    this.#applied = applied
+    this.#ticker = parts.clock.every(options.heartbeatIntervalMs, () => this.#tick())
+    this.#running = this.#run()
+  }
+
+  /** Index of the last entry that was handed to `apply`. */
+  get applied(): number {
+    return this.#applied
+  }
+
+  get isLeader(): boolean {
+    return this.#isLeader
+  }
+
+  /** 0n: none known. */
+  get leader(): bigint {
+    return this.#leader
+  }
+
+  /** It stopped by itself, because it could not go on. */
+  get hasFailed(): boolean {
+    return this.#hasFailed
+  }
+
+  status(): Status {
+    return this.#parts.raft.status()
+  }
+
+  /** False: nobody could take it, because there is no leader or it is being replaced. */
+  propose(data: Buffer): boolean {
+    const isTaken = this.#parts.raft.propose(data)
+    this.#wake()
+    return isTaken
+  }
+
+  proposeConfChange(change: ConfChange): boolean {
+    const isTaken = this.#parts.raft.proposeConfChange(change)
+    this.#wake()
+    return isTaken
+  }
+
+  applyConfChange(change: ConfChange): ConfState {
+    return this.#parts.raft.applyConfChange(change)
+  }
+
+  campaign(): void {
+    this.#parts.raft.campaign()
+    this.#wake()
+  }
+
+  step(message: Message): void {
+    this.#parts.raft.step(message)
+    this.#wake()
+  }
+
+  /**
+   * Resolves when a read from the local state sees every write acknowledged before the call.
+   * Reads that come together share one round of the quorum.
+   * @throws EtcdError timeout, leaderChanged, stopped
+   */
+  linearizable(): Promise<void> {
+    if (this.#stopping) return Promise.reject(new EtcdError('stopped'))
+    this.#nextReads ??= { startedMs: this.#parts.clock.now(), waiters: [] }
+    const { waiters } = this.#nextReads
+    const promise = new Promise<void>((resolve, reject) => waiters.push({ resolve, reject }))
+    this.#askReads()
+    return promise
+  }
+
+  /** Stops the loop after the Ready under way. Whoever waits is told that the server stopped. */
+  async close(): Promise<void> {
+    this.#stopping = true
+    this.#ticker.cancel()
+    this.#wake()
+    await this.#running
+    this.#failReads(new EtcdError('stopped'))
+  }
+
+  #tick(): void {
+    this.#parts.raft.tick()
+    this.#expireReads()
+    this.#wake()
+  }
+
+  async #run(): Promise<void> {
+    const { raft } = this.#parts
+    try {
+      while (!this.#stopping) {
+        if (raft.hasReady()) await this.#handle(raft.ready())
+        else await new Promise<void>((resolve) => (this.#wake = resolve))
+      }
+    } catch (error) {
+      this.#stopping = true
+      this.#hasFailed = true
+      this.#ticker.cancel()
+      this.#parts.onFatal(error as Error)
+    }
+  }
+
+  async #handle(ready: Ready): Promise<void> {
+    const { raft, log, send } = this.#parts
+    assert(ready.snapshot === undefined, 'a snapshot from a leader needs the peer protocol')
+    if (ready.softState)
+      this.#onSoftState(ready.softState.leader, ready.softState.role === 'leader')
+    for (const { index, context } of ready.readStates) this.#onReadState(index, context)
+    const saved = this.#save(ready)
+    this.#apply(ready.committedEntries)
+    if (saved !== undefined) await saved
+    if (ready.hardState) log.setHardState(ready.hardState)
+    if (ready.entries.length > 0) log.append(ready.entries)
+    if (ready.messages.length > 0) send(ready.messages)
+    raft.advance(ready)
+    this.#askReads()
+  }
+
+  /** Undefined when there is nothing to save, so that reads alone never wait for a turn. */
+  #save({ hardState, entries, mustSync }: Ready): Promise<void> | undefined {
+    if (hardState === undefined && entries.length === 0) return undefined
+    return this.#saveUntilRoom(() =>
+      this.#parts.wal.save(hardState, entries, mustSync && this.#options.sync),
+    )
+  }
+
+  /** A full disk loses nothing and may get room again; any other failure ends the member. */
+  async #saveUntilRoom(save: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        return await save()
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC' || this.#stopping) throw error
+        this.#parts.logger.error('no space left for the log; waiting for room', {
+          error: (error as Error).message,
+        })
+        await new Promise<void>((resolve) => this.#parts.clock.after(fullDiskRetryMs, resolve))
+      }
+    }
+  }
+
+  #apply(entries: readonly Entry[]): void {
+    const last = entries.at(-1)
+    if (last === undefined) return
+    this.#parts.apply(entries)
+    this.#applied = last.Index
+    this.#parts.onApplied(last.Index)
+    this.#resolveReads()
+  }
+
+  #onSoftState(leader: bigint, isLeader: boolean): void {
+    if (leader !== this.#leader) {
+      if (this.#leader !== 0n) this.#failReads(new EtcdError('leaderChanged'))
+      this.#leader = leader
+    }
+    if (isLeader !== this.#isLeader) {
+      this.#isLeader = isLeader
+      this.#parts.onLeadership(isLeader)
+    }
+  }
+
+  /** One ReadIndex at a time; what comes meanwhile shares the next. */
+  #askReads(): void {
+    if (this.#askedReads !== undefined || this.#nextReads === undefined) return
+    const batch = this.#nextReads
+    this.#nextReads = undefined
+    this.#askedReads = { batch, context: ++this.#readCount, askedMs: this.#parts.clock.now() }
+    this.#sendReadIndex(this.#askedReads.context)
+  }
+
+  #sendReadIndex(context: bigint): void {
+    const bytes = Buffer.allocUnsafe(8)
+    bytes.writeBigUInt64BE(context)
+    this.#parts.raft.readIndex(bytes)
+    this.#wake()
+  }
+
+  #onReadState(index: number, context: Buffer): void {
+    const asked = this.#askedReads
+    // A late answer to a question that was asked again, or given up, answers nobody.
+    if (asked === undefined || context.readBigUInt64BE() !== asked.context) return
+    this.#askedReads = undefined
+    this.#readsAtIndex.push({ index, batch: asked.batch })
+    this.#resolveReads()
+  }
+
+  #resolveReads(): void {
+    let waiting = this.#readsAtIndex[0]
+    while (waiting !== undefined && waiting.index <= this.#applied) {
+      for (const { resolve } of waiting.batch.waiters) resolve()
+      this.#readsAtIndex.shift()
+      waiting = this.#readsAtIndex[0]
+    }
+  }
+
+  #expireReads(): void {
+    const asked = this.#askedReads
+    const now = this.#parts.clock.now()
+    if (asked === undefined) return
+    if (now - asked.batch.startedMs >= this.#options.requestTimeoutMs) {
+      this.#askedReads = undefined
+      for (const { reject } of asked.batch.waiters) reject(new EtcdError('timeout'))
+      this.#askReads()
+    } else if (now - asked.askedMs >= readIndexRetryMs) {
+      asked.askedMs = now
+      this.#sendReadIndex(asked.context)
+    }
+  }
+
+  #failReads(error: EtcdError): void {
+    const batches = [
+      this.#nextReads,
+      this.#askedReads?.batch,
+      ...this.#readsAtIndex.map((at) => at.batch),
+    ]
+    this.#nextReads = undefined
+    this.#askedReads = undefined
+    this.#readsAtIndex = []
+    for (const batch of batches) for (const { reject } of batch?.waiters ?? []) reject(error)
+  }
+}

@@ -1,0 +1,102 @@
+// proposer.ts: puts a request into the log and waits for what its application gives.
+//
+// The log entry is an InternalRaftRequest: the client's message under the number of its kind, and
+// a header with the request id. The message goes in as it came, so that it is not encoded twice.
+
+import type { ConfChange } from '../api/gen/raft.js'
+import { RequestHeader } from '../api/gen/raft_internal.js'
+import { EtcdError } from '../api/rpc-errors.js'
+import { varintSize, writeVarint } from '../mvcc/key-value.js'
+import type { Clock } from '../platform/clock.js'
+import type { Outcome } from './apply.js'
+import type { Node } from './node.js'
+import type { RequestIds } from './request-id.js'
+import type { Wait } from './wait.js'
+
+/** Field numbers of InternalRaftRequest (proto/raft_internal.proto). */
+export const requestField = {
+  header: 100,
+  put: 4,
+  deleteRange: 5,
+  txn: 6,
+  compaction: 7,
+  leaseGrant: 8,
+  leaseRevoke: 9,
+  alarm: 10,
+} as const
+
+export type RequestField = (typeof requestField)[Exclude<keyof typeof requestField, 'header'>]
+
+/** Proposals that may wait at a time, as in etcd: more would only wait longer. */
+const waitingMax = 5_000
+
+export interface ProposerParts {
+  node: Pick<Node, 'propose' | 'proposeConfChange'>
+  wait: Wait<Outcome>
+  ids: RequestIds
+  clock: Clock
+}
+
+export class Proposer {
+  readonly #parts: ProposerParts
+  readonly #requestBytesMax: number
+  readonly #timeoutMs: number
+
+  constructor(parts: ProposerParts, limits: { requestBytesMax: number; timeoutMs: number }) {
+    this.#parts = parts
+    this.#requestBytesMax = limits.requestBytesMax
+    this.#timeoutMs = limits.timeoutMs
+  }
+
+  /**
+   * `message`: the encoded request that belongs to `field`.
+   * @throws EtcdError requestTooLarge, tooManyRequests, noLeader, timeout, stopped, and whatever
+   *   the application of the entry refuses
+   */
+  propose(field: RequestField, message: Uint8Array): Promise<Outcome> {
+    const { node, wait, ids } = this.#parts
+    const id = ids.next()
+    const data = entryData(id, field, message)
+    if (data.length > this.#requestBytesMax) throw new EtcdError('requestTooLarge')
+    if (wait.size >= waitingMax) throw new EtcdError('tooManyRequests')
+    const outcome = wait.register(id, this.#deadline())
+    if (!node.propose(data)) wait.reject(id, new EtcdError('noLeader'))
+    return outcome
+  }
+
+  /** Proposes a membership change; its id is set here. */
+  proposeConfChange(change: Omit<ConfChange, 'id'>): Promise<Outcome> {
+    const { node, wait, ids } = this.#parts
+    const id = ids.next()
+    const outcome = wait.register(id, this.#deadline())
+    if (!node.proposeConfChange({ ...change, id })) wait.reject(id, new EtcdError('noLeader'))
+    return outcome
+  }
+
+  #deadline(): number {
+    return this.#parts.clock.now() + this.#timeoutMs
+  }
+}
+
+function entryData(id: bigint, field: RequestField, message: Uint8Array): Buffer {
+  const header = RequestHeader.encode({
+    ID: id.toString(),
+    username: '',
+    auth_revision: '0',
+  }).finish()
+  const size = delimitedSize(field, message) + delimitedSize(requestField.header, header)
+  const data = Buffer.allocUnsafe(size)
+  const at = writeDelimited(data, 0, field, message)
+  writeDelimited(data, at, requestField.header, header)
+  return data
+}
+
+function delimitedSize(field: number, bytes: Uint8Array): number {
+  return varintSize((field << 3) | 2) + varintSize(bytes.length) + bytes.length
+}
+
+function writeDelimited(into: Buffer, at: number, field: number, bytes: Uint8Array): number {
+  const start = writeVarint(into, writeVarint(into, at, (field << 3) | 2), bytes.length)
+  into.set(bytes, start)
+  return start + bytes.length
+}

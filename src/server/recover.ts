@@ -1,0 +1,295 @@
+// recover.ts: brings one member's state up from its data directory, or makes a new one.
+//
+// The database holds the state at its consistent index, the log all entries after the newest
+// snapshot. The snapshot index is never above the consistent index; entries between the two have
+// had their effect, those above it are applied once raft says that they are committed.
+import type { Entry, HardState, Snapshot } from '../api/gen/raft.js'
+import { ConfChange, EntryType } from '../api/gen/raft.js'
+import type { Files } from '../platform/files.js'
+import type { Log } from '../platform/log.js'
+import { MemoryStorage } from '../raft/storage.js'
+import { type Database, openDatabase } from '../storage/bbolt/reader.js'
+import { saveDatabase } from '../storage/bbolt/writer.js'
+import { clusterId, memberId } from '../storage/cluster-id.js'
+import type { DataDir } from '../storage/data-dir.js'
+import { CorruptionError, DataDirError } from '../storage/errors.js'
+import {
+  type BucketName,
+  clusterKey,
+  decodeAlarm,
+  decodeLease,
+  decodeMember,
+  decodeRevision,
+  decodeUint64,
+  metaKey,
+  parseMemberHex,
+} from '../storage/schema.js'
+import { readNewestSnapFile, type SnapFile } from '../storage/snap-file.js'
+import { walSnapshots } from '../storage/wal/reader.js'
+import { createWal, openWal, type Wal } from '../storage/wal/writer.js'
+import { captureBuckets, type Position, type State } from './checkpoint.js'
+import { ConfigError, type ServerConfig } from './config.js'
+import { addMember } from './membership.js'
+
+/** A member that is ready to take part: state at `consistent`, log after `snapshotIndex`. */
+export interface Recovered {
+  state: State
+  memberId: bigint
+  clusterId: bigint
+  wal: Wal
+  log: MemoryStorage
+  /** Where checkpoints go; undefined when nothing is kept on disk. */
+  snapDir: string | undefined
+  /** Where raft begins to hand out entries. */
+  snapshotIndex: number
+  /** What the state contains already. */
+  consistent: Position
+}
+
+export interface RecoverOptions {
+  files: Files
+  logger: Log
+}
+
+/** Builds the empty state of a cluster; called once its id is known. */
+export type NewState = (clusterId: bigint) => State
+
+/** @throws DataDirError, CorruptionError, ConfigError */
+export async function recoverMember(
+  config: ServerConfig,
+  dataDir: DataDir,
+  newState: NewState,
+  options: RecoverOptions,
+): Promise<Recovered> {
+  const isNew = !(await options.files.exists(dataDir.walDir))
+  if (isNew) return bootstrapMember(config, dataDir, newState, options)
+  if (!dataDir.hasDb) {
+    throw new DataDirError(`database file ${dataDir.dbFile} of the backend is missing`)
+  }
+  const { files, logger } = options
+  const wal = { files, log: logger }
+  const positions = await walSnapshots(dataDir.walDir, wal)
+  const isListed = ({ index, term }: Position) =>
+    positions.some((each) => each.index === index && each.term === term)
+  const snap = await readNewestSnapFile(dataDir.snapDir, isListed, wal)
+  const opened = await openWal(dataDir.walDir, snap ?? { index: 0, term: 0 }, wal)
+  const { nodeId, clusterId: cluster } = opened.metadata
+  const state = newState(cluster)
+  const consistent = await restoreState(dataDir.dbFile, state, files)
+  checkPosition(dataDir, consistent, { snap, last: opened.wal.lastIndex })
+  return {
+    state,
+    snapDir: dataDir.snapDir,
+    memberId: nodeId,
+    clusterId: cluster,
+    wal: opened.wal,
+    log: memoryLog(opened.hardState, opened.entries, snap),
+    snapshotIndex: snap?.index ?? 0,
+    consistent,
+  }
+}
+
+/** A first member: ids from URLs and token, and one entry that makes it the only voter. */
+async function bootstrapMember(
+  config: ServerConfig,
+  dataDir: DataDir,
+  newState: NewState,
+  { files, logger }: RecoverOptions,
+): Promise<Recovered> {
+  if (dataDir.hasDb) await refuseOldDatabase(dataDir, files)
+  const born = newMember(config)
+  const state = newState(born.clusterId)
+  // The database comes first: a directory with a log but without a database does not open.
+  const buckets = captureBuckets(state, { index: 0, term: 0 })
+  await saveDatabase(dataDir.dbFile, buckets, { files })
+  const metadata = { nodeId: born.memberId, clusterId: born.clusterId }
+  const wal = await createWal(dataDir.walDir, metadata, { files, log: logger })
+  await wal.save(born.hardState, born.entries, true)
+  return { ...born, state, wal, snapDir: dataDir.snapDir, ...emptyPosition }
+}
+
+/** The same without a directory: nothing outlives the process. */
+export function memoryMember(config: ServerConfig, newState: NewState): Recovered {
+  const born = newMember(config)
+  const state = newState(born.clusterId)
+  return { ...born, state, wal: memoryWal(), snapDir: undefined, ...emptyPosition }
+}
+
+const emptyPosition = { snapshotIndex: 0, consistent: { index: 0, term: 0 } }
+
+/** Accepts everything and keeps nothing. */
+function memoryWal(): Wal {
+  const done = async () => {}
+  return { lastIndex: 0, save: done, saveSnapshot: done, release: done, close: done }
+}
+
+function newMember(config: ServerConfig) {
+  if (config.initialClusterState === 'existing' || config.initialCluster.length > 1) {
+    throw new ConfigError(
+      'this server runs clusters of one member: --initial-cluster must name this member alone, ' +
+        'and --initial-cluster-state must be new',
+    )
+  }
+  const own = memberId(config.initialAdvertisePeerUrls, config.initialClusterToken)
+  const member = {
+    id: own,
+    name: config.name,
+    peerUrls: config.initialAdvertisePeerUrls,
+    clientUrls: [],
+    isLearner: false,
+  }
+  const entry: Entry = {
+    Type: EntryType.EntryConfChange,
+    Term: 1,
+    Index: 1,
+    Data: Buffer.from(ConfChange.encode(addMember(0n, member)).finish()),
+  }
+  const hardState: HardState = { term: 1, vote: 0n, commit: 1 }
+  const log = memoryLog(hardState, [entry], undefined)
+  return { memberId: own, clusterId: clusterId([own]), log, hardState, entries: [entry] }
+}
+
+function memoryLog(
+  hardState: HardState,
+  entries: readonly Entry[],
+  snap: SnapFile | undefined,
+): MemoryStorage {
+  const log = new MemoryStorage()
+  if (snap !== undefined) {
+    const { index, term, confState: conf_state } = snap
+    const snapshot: Snapshot = { data: Buffer.alloc(0), metadata: { conf_state, index, term } }
+    log.applySnapshot(snapshot)
+  }
+  log.setHardState(hardState)
+  log.append(entries)
+  return log
+}
+
+/** A database without a log is left behind by a bootstrap cut short, if nothing is in it. */
+async function refuseOldDatabase({ dbFile, walDir }: DataDir, files: Files): Promise<void> {
+  const database = await openDatabase(dbFile, { files })
+  try {
+    const index = await database.get('meta', metaKey.consistentIndex)
+    if (index !== undefined && decodeUint64(index) !== 0) {
+      throw new DataDirError(
+        `${dbFile} has data but the log in ${walDir} is missing; ` +
+          'restore a snapshot into a new directory instead',
+      )
+    }
+  } finally {
+    await database.close()
+  }
+}
+
+/** Reads every bucket into the state; says which entry the database stands at. */
+async function restoreState(dbFile: string, state: State, files: Files): Promise<Position> {
+  const database = await openDatabase(dbFile, { files })
+  try {
+    const meta = new Map<string, Buffer>()
+    for await (const { key, value } of items(database, 'meta')) meta.set(key.toString(), value)
+    await restoreLeases(database, state)
+    await restoreMembers(database, state)
+    await restoreKeys(database, state, meta)
+    const alarms = await collect(database, 'alarm', ({ key }) => decodeAlarm(key))
+    state.alarms.restore(alarms)
+    return {
+      index: number(meta.get(metaKey.consistentIndex.toString())),
+      term: number(meta.get(metaKey.term.toString())),
+    }
+  } finally {
+    await database.close()
+  }
+}
+
+async function restoreLeases(database: Database, { lessor }: State): Promise<void> {
+  lessor.restore(await collect(database, 'lease', ({ value }) => decodeLease(value)))
+}
+
+async function restoreMembers(database: Database, { membership }: State): Promise<void> {
+  const members = await collect(database, 'members', ({ value }) => {
+    const member = decodeMember(value.toString())
+    if (member === undefined) return undefined
+    const { promote: _, ...record } = member
+    return record
+  })
+  const removed = await collect(database, 'members_removed', ({ key }) =>
+    parseMemberHex(key.toString()),
+  )
+  membership.restore(members, removed)
+  const version = await database.get('cluster', clusterKey.clusterVersion)
+  membership.agreedVersion = version?.toString()
+}
+
+async function restoreKeys(
+  database: Database,
+  { store, lessor }: State,
+  meta: ReadonlyMap<string, Buffer>,
+): Promise<void> {
+  const compactRevision = (key: Buffer) => {
+    const value = meta.get(key.toString())
+    return value === undefined ? -1 : (decodeRevision(value)?.main ?? -1)
+  }
+  const restoring = store.restoring({
+    source: database.file,
+    scheduledCompactRevision: compactRevision(metaKey.scheduledCompactRevision),
+    finishedCompactRevision: compactRevision(metaKey.finishedCompactRevision),
+  })
+  for await (const item of items(database, 'key')) restoring.add(item)
+  restoring.finish()
+  for (const { key, lease } of store.leasedKeys()) lessor.attach(lease, key)
+}
+
+interface Item {
+  key: Buffer
+  value: Buffer
+}
+
+async function* items(database: Database, bucket: BucketName): AsyncGenerator<Item> {
+  for await (const leaf of database.leaves(bucket)) yield* leaf
+}
+
+/** Everything of a small bucket. @throws CorruptionError naming the item that does not decode */
+async function collect<T>(
+  database: Database,
+  bucket: BucketName,
+  decode: (item: Item) => T | undefined,
+): Promise<T[]> {
+  const all: T[] = []
+  for await (const leaf of database.leaves(bucket)) {
+    for (let index = 0; index < leaf.count; index++) {
+      const item = decode({ key: leaf.key(index), value: leaf.value(index) })
+      if (item === undefined) {
+        throw new CorruptionError('db', {
+          file: database.file,
+          offset: leaf.offset(index),
+          expected: `an item of bucket ${bucket}`,
+          found: 'something else',
+        })
+      }
+      all.push(item)
+    }
+  }
+  return all
+}
+
+function number(value: Buffer | undefined): number {
+  return value === undefined ? 0 : (decodeUint64(value) ?? 0)
+}
+
+/** Neither a snapshot nor the database may tell of entries that the log does not have. */
+function checkPosition(
+  { dbFile, walDir }: DataDir,
+  consistent: Position,
+  { snap, last }: { snap: SnapFile | undefined; last: number },
+): void {
+  if (snap !== undefined && snap.index > consistent.index) {
+    throw new DataDirError(
+      `${dbFile} stands at index ${consistent.index}, before the newest snapshot at ${snap.index}`,
+    )
+  }
+  if (consistent.index > Math.max(last, snap?.index ?? 0)) {
+    throw new DataDirError(
+      `${dbFile} stands at index ${consistent.index}, but the log in ${walDir} ends at ${last}`,
+    )
+  }
+}

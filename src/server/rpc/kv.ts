@@ -1,0 +1,105 @@
+// kv.ts: the KV service: reads from the local store once it is known to be fresh, writes through
+// the log.
+import {
+  CompactionRequest,
+  CompactionResponse,
+  DeleteRangeRequest,
+  PutRequest,
+  RangeRequest,
+  TxnRequest,
+} from '../../api/gen/rpc.js'
+import { EtcdError } from '../../api/rpc-errors.js'
+import type { ServerStream } from '../../grpc/server.js'
+import type { Outcome } from '../apply.js'
+import { requestField } from '../proposer.js'
+import { putCost, txnCost } from '../quota.js'
+import { checkRange, executeRange } from '../range.js'
+import { checkPath, choosePath, executeReads, isReadOnly, isSerializable } from '../txn.js'
+import { operationAnswer, rangeAnswer, txnAnswer } from './answer.js'
+import { checkDeleteRequest, checkPutRequest, checkTxnRequest } from './checks.js'
+import { type MethodTable, service, streaming, unary } from './handlers.js'
+import { rangeChunks } from './range-stream.js'
+import type { ServiceParts } from './services.js'
+import { fieldSize, writeField } from './wire.js'
+
+export function kvService(parts: ServiceParts): MethodTable {
+  return service('etcdserverpb.KV', {
+    Range: unary((data) => range(parts, RangeRequest.decode(data))),
+    RangeStream: streaming((stream) => rangeStream(parts, stream)),
+    Put: unary((data) => put(parts, data)),
+    DeleteRange: unary((data) => deleteRange(parts, data)),
+    Txn: unary((data) => txn(parts, data)),
+    Compact: unary((data) => compact(parts, data)),
+  })
+}
+
+async function range(parts: ServiceParts, request: RangeRequest): Promise<Buffer> {
+  checkRange(request)
+  if (!request.serializable) await parts.node.linearizable()
+  const result = executeRange(parts.store, request)
+  return rangeAnswer(parts.headers.encoded(parts.store.revision), request, result)
+}
+
+async function rangeStream(parts: ServiceParts, stream: ServerStream): Promise<void> {
+  for await (const data of stream) {
+    const request = RangeRequest.decode(data)
+    checkRange(request)
+    const chunks = rangeChunks(parts.store, request, parts.config.maxRequestBytes)
+    if (!request.serializable) await parts.node.linearizable()
+    for (const { result, isLast } of chunks) {
+      const header = isLast ? parts.headers.encoded(parts.store.revision) : undefined
+      await stream.write(streamResponse(rangeAnswer(header, request, result)))
+    }
+    return
+  }
+}
+
+/** RangeStreamResponse{1 range_response}. */
+function streamResponse(answer: Uint8Array): Buffer {
+  const out = Buffer.allocUnsafe(fieldSize(answer.length))
+  writeField(out, 0, 0x0a, answer)
+  return out
+}
+
+async function put(parts: ServiceParts, data: Buffer): Promise<Buffer> {
+  const request = PutRequest.decode(data)
+  await parts.quotaCheck(putCost(request))
+  checkPutRequest(request)
+  return operation(parts, await parts.proposer.propose(requestField.put, data))
+}
+
+async function deleteRange(parts: ServiceParts, data: Buffer): Promise<Buffer> {
+  checkDeleteRequest(DeleteRangeRequest.decode(data))
+  return operation(parts, await parts.proposer.propose(requestField.deleteRange, data))
+}
+
+function operation(parts: ServiceParts, outcome: Outcome): Buffer {
+  if (outcome.kind !== 'operation') throw new Error(`${outcome.kind} is no outcome of a write`)
+  return operationAnswer(parts.headers.encoded(outcome.revision), outcome.result)
+}
+
+async function txn(parts: ServiceParts, data: Buffer): Promise<Buffer> {
+  const request = TxnRequest.decode(data)
+  await parts.quotaCheck(txnCost(request))
+  checkTxnRequest(request, parts.config.maxTxnOps)
+  if (isReadOnly(request)) return readOnlyTxn(parts, request)
+  const outcome = await parts.proposer.propose(requestField.txn, data)
+  if (outcome.kind !== 'txn') throw new Error(`${outcome.kind} is no outcome of a txn`)
+  return txnAnswer(parts.headers.encoded(outcome.revision), outcome.result)
+}
+
+async function readOnlyTxn(parts: ServiceParts, request: TxnRequest): Promise<Buffer> {
+  const { store, node, headers } = parts
+  if (!isSerializable(request)) await node.linearizable()
+  const path = choosePath(store, request)
+  checkPath(store, request, path, parts.lessor)
+  return txnAnswer(headers.encoded(store.revision), executeReads(store, request, path))
+}
+
+async function compact(parts: ServiceParts, data: Buffer): Promise<Uint8Array> {
+  const { physical } = CompactionRequest.decode(data)
+  const outcome = await parts.proposer.propose(requestField.compaction, data)
+  if (outcome.kind !== 'compaction') throw new EtcdError('compacted')
+  if (physical) await outcome.removed
+  return CompactionResponse.encode({ header: parts.headers.message(outcome.revision) }).finish()
+}

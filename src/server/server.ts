@@ -1,0 +1,151 @@
+// server.ts: one member, put together. Every part is made here and given what it needs; parts are
+// opened from the disk upward and closed from the network downward, and what was opened is closed
+// again when a later step fails.
+import { etcdVersion } from '../api/version.js'
+import { type GrpcServer, newGrpcServer } from '../grpc/server.js'
+import { Lessor, minTtlSeconds } from '../lease/lessor.js'
+import { WatchableStore } from '../mvcc/watchable-store.js'
+import type { Clock } from '../platform/clock.js'
+import type { Files } from '../platform/files.js'
+import type { Log } from '../platform/log.js'
+import type { Random } from '../platform/random.js'
+import { openDataDir } from '../storage/data-dir.js'
+import { memberHex } from '../storage/schema.js'
+import { Alarms } from './alarm.js'
+import type { State } from './checkpoint.js'
+import { ConfigError, listenAddress, requestOverheadBytes, type ServerConfig } from './config.js'
+import { handleHttp } from './http/handler.js'
+import { startMember } from './member.js'
+import { Membership } from './membership.js'
+import { memoryMember, type Recovered, recoverMember } from './recover.js'
+import { type ServiceParts, services } from './rpc/services.js'
+
+/** The world that a member acts on. */
+export interface Platform {
+  files: Files
+  clock: Clock
+  random: Random
+  log: Log
+}
+
+export interface Server {
+  /** Where clients reach it: the URLs listened on, each with the port that was taken. */
+  readonly endpoints: readonly string[]
+  readonly memberId: bigint
+  readonly clusterId: bigint
+  /** Resolves with the reason if the member cannot go on; close() it then. */
+  readonly failed: Promise<Error>
+  /** Stops serving, writes a checkpoint, and gives the directory free. */
+  close(): Promise<void>
+}
+
+/** How long calls under way may take to end when the server stops. */
+const stopGraceMs = 500
+
+/** Pings of clients and of the server: etcd's figures. */
+const keepalive = {
+  minTimeMs: 5_000,
+  permitWithoutStream: false,
+  timeMs: 2 * 60 * 60 * 1000,
+  timeoutMs: 20_000,
+}
+
+/**
+ * Starts one member; it serves when this resolves.
+ * @throws ConfigError, DataDirError, CorruptionError, and what listening throws
+ */
+export async function startServer(config: ServerConfig, platform: Platform): Promise<Server> {
+  const opened: (() => Promise<void>)[] = []
+  const own = <T extends { close(): Promise<void> }>(part: T): T => {
+    opened.push(() => part.close())
+    return part
+  }
+  const close = async () => {
+    for (const closePart of opened.splice(0).reverse()) await closePart()
+  }
+  try {
+    const recovered = await recover(config, platform, own)
+    own(recovered.wal)
+    const member = own(startMember(config, recovered, platform))
+    await Promise.race([member.ready, member.failed.then((error) => Promise.reject(error))])
+    const grpc = newServer(member.service, config)
+    own({ close: () => grpc.close(stopGraceMs) })
+    const endpoints = await listen(grpc, config)
+    publish(recovered, config, endpoints)
+    const { memberId, clusterId } = recovered
+    platform.log.info('ready to serve client requests', {
+      'etcd-version': etcdVersion,
+      'local-member-id': memberHex(memberId),
+      'cluster-id': memberHex(clusterId),
+      'client-urls': endpoints,
+    })
+    return { endpoints, memberId, clusterId, failed: member.failed, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function recover(
+  config: ServerConfig,
+  { files, log, clock }: Platform,
+  own: <T extends { close(): Promise<void> }>(part: T) => T,
+): Promise<Recovered> {
+  const newState = (clusterId: bigint) => emptyState(config, clusterId, clock)
+  if (config.dataDir === undefined) return memoryMember(config, newState)
+  const walDir = config.walDir === undefined ? {} : { walDir: config.walDir }
+  const dataDir = own(await openDataDir(config.dataDir, { files, log, ...walDir }))
+  return recoverMember(config, dataDir, newState, { files, logger: log })
+}
+
+/** The lessor deletes keys through the store. */
+function emptyState(config: ServerConfig, clusterId: bigint, clock: Clock): State {
+  const lessor: Lessor = new Lessor({
+    clock,
+    minTtlSeconds: minTtlSeconds(config),
+    deleteKeys: (keys) => deleteKeys(store, keys),
+  })
+  const store: WatchableStore = new WatchableStore()
+  return { store, lessor, alarms: new Alarms(), membership: new Membership(clusterId) }
+}
+
+/** One transaction, so that all keys of a lease go at one revision. */
+function deleteKeys(store: WatchableStore, keys: readonly Buffer[]): void {
+  const txn = store.begin()
+  for (const key of keys) txn.deleteRange(key, undefined)
+  txn.end()
+}
+
+function newServer(service: ServiceParts, config: ServerConfig): GrpcServer {
+  return newGrpcServer({
+    handlers: services(service),
+    http1: (request, response) => handleHttp(service, request, response),
+    receiveMaxBytes: config.maxRequestBytes + requestOverheadBytes,
+    maxConcurrentStreams: config.maxConcurrentStreams,
+    keepalive,
+    log: service.log,
+    clock: service.clock,
+  })
+}
+
+/** Port 0 takes a free port; the URL returned names it. */
+async function listen(grpc: GrpcServer, config: ServerConfig): Promise<string[]> {
+  const endpoints: string[] = []
+  for (const url of config.listenClientUrls) {
+    const { at, isTls } = listenAddress(url)
+    if (isTls)
+      throw new ConfigError(`--listen-client-urls: TLS needs --cert-file and --key-file: ${url}`)
+    const { port } = await grpc.listen(at)
+    endpoints.push('port' in at && at.port === 0 ? url.replace(/:0\/?$/, `:${port}`) : url)
+  }
+  return endpoints
+}
+
+/** Name and client URLs of a lone member are its own business; nobody else needs to agree. */
+function publish(recovered: Recovered, config: ServerConfig, endpoints: readonly string[]): void {
+  const isFree = config.advertiseClientUrls.some((url) => /:0\/?$/.test(url))
+  recovered.state.membership.publish(recovered.memberId, {
+    name: config.name,
+    clientUrls: isFree ? endpoints : config.advertiseClientUrls,
+  })
+}
