@@ -68,10 +68,8 @@ export function stepLeader(raft: Raft, message: Message): boolean {
 
 /** Adds entries to the log; they are sent with the next Ready. False: dropped. */
 export function propose(raft: Raft, proposals: readonly Proposal[]): boolean {
-  // A removed leader must not grow a log in which it has no say any more; one
-  // that hands over must let the target catch up.
-  if (!raft.tracker.progress.has(raft.id) || raft.leadTransferee !== nobody) return false
-  if (!hasRoom(raft, proposals)) return false
+  // Who hands over must let the target catch up.
+  if (raft.leadTransferee !== nobody || !hasRoom(raft, proposals)) return false
   append(raft, proposals)
   return true
 }
@@ -88,10 +86,17 @@ export function broadcastAppends(raft: Raft): void {
   for (const [id, progress] of others(raft)) catchUp(raft, id, progress)
 }
 
-/** The membership has changed: perhaps more is committed now, perhaps someone is new. */
+/**
+ * The membership has changed: perhaps more is committed now, perhaps someone is
+ * new. A leader that is no voter any more tells the others what it can, so that
+ * they apply its removal too, and steps down.
+ */
 export function membershipChanged(raft: Raft): void {
-  if (!commit(raft)) {
-    for (const [id, progress] of others(raft)) catchUp(raft, id, progress)
+  commit(raft)
+  broadcastAppends(raft)
+  if (!raft.tracker.isVoter(raft.id)) {
+    raft.becomeFollower(raft.term, nobody)
+    return
   }
   if (!raft.tracker.isVoter(raft.leadTransferee)) raft.leadTransferee = nobody
   answerConfirmedReads(raft)
@@ -287,14 +292,13 @@ function takeHeartbeatResponse(raft: Raft, progress: Progress, message: Message)
  * never committed by counting (raft §5.4.2, figure 8): another leader could
  * still replace it.
  */
-function commit(raft: Raft): boolean {
+function commit(raft: Raft): void {
   const { log, tracker, term } = raft
   const index = tracker.committed()
-  if (index <= log.committed || log.term(index) !== term) return false
+  if (index <= log.committed || log.term(index) !== term) return
   log.commitTo(index)
   raft.isBroadcastDue = true
   for (const read of raft.earlyReads.splice(0)) takeRead(raft, read)
-  return true
 }
 
 function takeRead(raft: Raft, message: Message): void {
