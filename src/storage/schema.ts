@@ -53,12 +53,18 @@ export function encodeRevision(main: number, sub: number, tombstone = false): Bu
   return key
 }
 
-export function decodeRevision(key: Uint8Array): RevisionKey | undefined {
-  const tombstone = key.length === tombstoneKeySize
-  if (!tombstone && key.length !== revisionKeySize) return undefined
-  if (key[8] !== separator || (tombstone && key[17] !== tombstoneMark)) return undefined
-  const main = safeUint64(key, 0)
-  const sub = safeUint64(key, 9)
+/** Reads the key that stands in `bytes` from `start` to `end`. */
+export function decodeRevision(
+  bytes: Uint8Array,
+  start = 0,
+  end = bytes.length,
+): RevisionKey | undefined {
+  const tombstone = end - start === tombstoneKeySize
+  if (!tombstone && end - start !== revisionKeySize) return undefined
+  if (bytes[start + 8] !== separator) return undefined
+  if (tombstone && bytes[start + 17] !== tombstoneMark) return undefined
+  const main = safeUint64(bytes, start)
+  const sub = safeUint64(bytes, start + 9)
   return main === undefined || sub === undefined ? undefined : { main, sub, tombstone }
 }
 

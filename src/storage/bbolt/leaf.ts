@@ -18,31 +18,47 @@ export interface LeafOrigin {
 
 export class Leaf implements Iterable<{ key: Buffer; value: Buffer }> {
   readonly count: number
-  readonly #data: Buffer
+  /** The whole page. Memory that is never reused. */
+  readonly bytes: Buffer
   readonly #offset: number
   /** Where the last value ends; 0 when the items do not follow one another without gaps. */
   readonly #packedEnd: number
 
   constructor(origin: LeafOrigin, fail: Fail) {
     this.count = origin.count
-    this.#data = origin.data
+    this.bytes = origin.data
     this.#offset = origin.offset
     this.#packedEnd = this.#check(origin.holdsBuckets, fail)
   }
 
   key(index: number): Buffer {
-    const start = this.#keyStart(index)
-    return this.#data.subarray(start, start + this.#keySize(index))
+    return this.bytes.subarray(this.keyStart(index), this.valueStart(index))
   }
 
   value(index: number): Buffer {
-    const start = this.#keyStart(index) + this.#keySize(index)
-    return this.#data.subarray(start, start + this.#valueSize(index))
+    return this.bytes.subarray(this.valueStart(index), this.valueEnd(index))
   }
 
   /** Offset of the key in the file; the value follows it. */
   offset(index: number): number {
-    return this.#offset + this.#keyStart(index)
+    return this.#offset + this.keyStart(index)
+  }
+
+  // Where the item stands in `bytes`, for those who can do without a view.
+
+  keyStart(index: number): number {
+    const record = pageHeaderSize + recordSize * index
+    return record + this.bytes.readUInt32LE(record + 4)
+  }
+
+  valueStart(index: number): number {
+    const keySize = this.bytes.readUInt32LE(pageHeaderSize + recordSize * index + 8)
+    return this.keyStart(index) + keySize
+  }
+
+  valueEnd(index: number): number {
+    const valueSize = this.bytes.readUInt32LE(pageHeaderSize + recordSize * index + 12)
+    return this.valueStart(index) + valueSize
   }
 
   /**
@@ -51,7 +67,7 @@ export class Leaf implements Iterable<{ key: Buffer; value: Buffer }> {
    */
   packed(): Buffer | undefined {
     const start = pageHeaderSize + recordSize * this.count
-    return this.#packedEnd < start ? undefined : this.#data.subarray(start, this.#packedEnd)
+    return this.#packedEnd < start ? undefined : this.bytes.subarray(start, this.#packedEnd)
   }
 
   *[Symbol.iterator](): Iterator<{ key: Buffer; value: Buffer }> {
@@ -60,21 +76,8 @@ export class Leaf implements Iterable<{ key: Buffer; value: Buffer }> {
     }
   }
 
-  #keyStart(index: number): number {
-    const record = pageHeaderSize + recordSize * index
-    return record + this.#data.readUInt32LE(record + 4)
-  }
-
-  #keySize(index: number): number {
-    return this.#data.readUInt32LE(pageHeaderSize + recordSize * index + 8)
-  }
-
-  #valueSize(index: number): number {
-    return this.#data.readUInt32LE(pageHeaderSize + recordSize * index + 12)
-  }
-
   #check(holdsBuckets: boolean, fail: Fail): number {
-    const data = this.#data
+    const data = this.bytes
     const recordsEnd = pageHeaderSize + recordSize * this.count
     if (recordsEnd > data.length) {
       const expected = `elements within ${data.length} bytes`

@@ -15,7 +15,7 @@ import {
   readPageHeader,
 } from './page.js'
 import { PageFile } from './pages.js'
-import { PageSet, walkLeaves } from './walk.js'
+import { PageSet, type WalkOptions, walkLeaves } from './walk.js'
 
 export { Leaf } from './leaf.js'
 
@@ -50,7 +50,8 @@ export async function openDatabase(file: string, options: { files: Files }): Pro
   const handle = await options.files.open(file, 'read')
   try {
     const pages = new PageFile(file, handle, await liveMeta(file, handle))
-    const buckets = await listBuckets(pages)
+    const reached = new PageSet(pages.meta.highWaterMark)
+    const buckets = await listBuckets(pages, { reached })
     return newDatabase(pages, buckets, () => handle.close())
   } catch (error) {
     await handle.close()
@@ -67,7 +68,8 @@ function newDatabase(
   const byName = new Map(buckets.map((bucket) => [bucket.name.toString(), bucket]))
   async function* leaves(name: string): AsyncGenerator<Leaf, void, void> {
     const bucket = byName.get(name)
-    if (bucket !== undefined) yield* bucketLeaves(pages, bucket, new PageSet(highWaterMark))
+    if (bucket !== undefined)
+      yield* bucketLeaves(pages, bucket, { reached: new PageSet(highWaterMark) })
   }
   return {
     file: pages.file,
@@ -87,20 +89,14 @@ function newDatabase(
   }
 }
 
-/** The buckets that the root tree lists. With `onDamage`, those that can be found. */
-export async function listBuckets(
-  pages: PageFile,
-  options: {
-    reached?: PageSet
-    isStrict?: boolean
-    onDamage?: (error: CorruptionError) => void
-  } = {},
-): Promise<BucketEntry[]> {
-  const { highWaterMark, root } = pages.meta
-  const { reached = new PageSet(highWaterMark), isStrict = false, onDamage } = options
+/** How the walks over one file go; see WalkOptions. */
+export type FileWalk = Omit<WalkOptions, 'holdsBuckets'>
+
+/** The buckets that the root tree lists. */
+export async function listBuckets(pages: PageFile, walk: FileWalk): Promise<BucketEntry[]> {
+  const root = { id: pages.meta.root, namedAt: 32 }
   const buckets: BucketEntry[] = []
-  const walk = { reached, isStrict, onDamage, holdsBuckets: true }
-  for await (const leaf of walkLeaves(pages, { id: root, namedAt: 32 }, walk)) {
+  for await (const leaf of walkLeaves(pages, root, { ...walk, holdsBuckets: true })) {
     for (let at = 0; at < leaf.count; at++) {
       const name = leaf.key(at)
       buckets.push({ name, value: leaf.value(at), offset: leaf.offset(at) + name.length })
@@ -116,8 +112,7 @@ export async function listBuckets(
 export async function* bucketLeaves(
   pages: PageFile,
   { value, offset }: BucketEntry,
-  reached: PageSet,
-  options: { isStrict?: boolean; onDamage?: (error: CorruptionError) => void } = {},
+  walk: FileWalk,
 ): AsyncGenerator<Leaf, void, void> {
   if (value.length < bucketHeaderSize) {
     throw pages.fail(offset, `a bucket of at least ${bucketHeaderSize} bytes`, `${value.length}`)
@@ -126,11 +121,7 @@ export async function* bucketLeaves(
   if (root === 0) {
     yield inlineLeaf(pages, value.subarray(bucketHeaderSize), offset + bucketHeaderSize)
   } else {
-    yield* walkLeaves(
-      pages,
-      { id: root, namedAt: offset },
-      { reached, holdsBuckets: false, ...options },
-    )
+    yield* walkLeaves(pages, { id: root, namedAt: offset }, { ...walk, holdsBuckets: false })
   }
 }
 
