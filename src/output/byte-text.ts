@@ -4,6 +4,7 @@
 // buffer doubles when it is full; an answer of n bytes costs at most 2n of copying.
 
 const initialBytes = 512
+const lineFeed = 0x0a
 
 export class ByteText {
   readonly #isHex: boolean
@@ -25,6 +26,14 @@ export class ByteText {
     this.#reserve(bytes.length)
     this.#buffer.set(bytes, this.#length)
     this.#length += bytes.length
+    return this
+  }
+
+  /** A key or value on a line of its own. */
+  line(bytes: Uint8Array): this {
+    this.data(bytes)
+    this.#reserve(1)
+    this.#buffer[this.#length++] = lineFeed
     return this
   }
 

@@ -43,8 +43,8 @@ const texts: { [K in TextKind]: (out: ByteText, result: ResultOf<K>) => unknown 
   },
   get: (out, { response, valuesOnly }) => {
     for (const kv of response.kvs) {
-      if (valuesOnly !== true) line(out, kv.key)
-      line(out, kv.value)
+      if (valuesOnly !== true) out.line(kv.key)
+      out.line(kv.value)
     }
   },
   del: (out, { response }) => {
@@ -110,11 +110,8 @@ const texts: { [K in TextKind]: (out: ByteText, result: ResultOf<K>) => unknown 
 }
 
 function pair(out: ByteText, { key, value }: KeyValue): void {
-  line(out, key)
-  line(out, value)
+  out.line(key).line(value)
 }
-
-const line = (out: ByteText, bytes: Buffer): unknown => out.data(bytes).text('\n')
 
 const rows = (out: ByteText, cells: string[][]): unknown =>
   out.text(cells.map((row) => `${row.join(', ')}\n`).join(''))
