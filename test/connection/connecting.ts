@@ -1,0 +1,37 @@
+// connecting.ts: connections for the tests of this folder, with the defaults of the flags.
+import { type Connection, type ConnectOptions, connect } from '../../src/connection/connect.js'
+import { systemClock } from '../../src/platform/clock.js'
+import { systemRandom } from '../../src/platform/random.js'
+
+export const defaults: Omit<ConnectOptions, 'endpoints'> = {
+  dialTimeoutMs: 2000,
+  keepaliveTimeMs: 2000,
+  keepaliveTimeoutMs: 6000,
+  maxSendBytes: 0,
+  maxReceiveBytes: 0,
+  tls: { insecureSkipVerify: false, insecureTransport: true },
+}
+
+export type Disposable<T> = T & AsyncDisposable
+
+/** A connection that is closed at the end of its block. */
+export async function connected(
+  endpoints: string | readonly string[],
+  options: Partial<ConnectOptions> = {},
+): Promise<Disposable<Connection>> {
+  const connection = await connect(
+    { ...defaults, endpoints: typeof endpoints === 'string' ? [endpoints] : endpoints, ...options },
+    { clock: systemClock, random: systemRandom },
+  )
+  return Object.assign(connection, { [Symbol.asyncDispose]: () => connection.close() })
+}
+
+/** The error that the work fails with. */
+export async function failure(work: Promise<unknown>): Promise<Error> {
+  try {
+    await work
+  } catch (error) {
+    return error as Error
+  }
+  throw new Error('it did not fail')
+}
