@@ -2,6 +2,8 @@
 import type { Files } from '../platform/files.js'
 import type { Log } from '../platform/log.js'
 
+export { DataDirError } from './errors.js'
+
 export interface DataDirOptions {
   files: Files
   log: Log

@@ -2,6 +2,8 @@
 //
 // An entry replaces the one of the same index and all after it, because a new leader may
 // overwrite what was never committed. Otherwise indexes must follow each other without a gap.
+// The checksums do not cover the type of a record. A record read as another type makes a state
+// or a term that goes back, or an entry in place of a committed one: all taken for damage.
 import { Entry, HardState } from '../../api/gen/raft.js'
 import { Metadata, SnapshotRecord } from '../../api/gen/wal.js'
 import { CorruptionError } from '../errors.js'
@@ -123,7 +125,10 @@ class Replay {
         )
         break
       case RecordType.state:
-        this.#hardState = decoded(() => HardState.decode(data), 'a state', place)
+        this.#takeState(
+          decoded(() => HardState.decode(data), 'a state', place),
+          place,
+        )
         break
       case RecordType.snapshot:
         this.#takeSnapshot(
@@ -144,7 +149,18 @@ class Replay {
     this.#metadata = { data, value: { nodeId: NodeID, clusterId: ClusterID } }
   }
 
+  #takeState(state: HardState, place: Place): void {
+    const { term, commit } = this.#hardState
+    if (state.term < term) throw corrupt(place, `term ${state.term}`, `at least ${term}`)
+    if (state.commit < commit) throw corrupt(place, `commit ${state.commit}`, `at least ${commit}`)
+    this.#hardState = state
+  }
+
   #takeEntry(entry: Entry, place: Place): void {
+    const { commit } = this.#hardState
+    if (entry.Index <= commit && commit <= this.#lastIndex) {
+      throw corrupt(place, `entry ${entry.Index}`, `one after ${commit}, which was committed`)
+    }
     this.#lastIndex = entry.Index
     if (this.#from === undefined) return
     const at = entry.Index - this.#from.index - 1
@@ -153,6 +169,9 @@ class Replay {
       const next = this.#from.index + 1 + this.#entries.length
       throw corrupt(place, `entry ${entry.Index}`, `entry ${next} or one before it`)
     }
+    const termBefore = this.#entries[at - 1]?.Term ?? this.#from.term
+    if (entry.Term < termBefore)
+      throw corrupt(place, `term ${entry.Term}`, `at least ${termBefore}`)
     this.#entries.length = at
     this.#entries.push(entry)
   }
