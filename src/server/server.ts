@@ -6,9 +6,6 @@ import { type GrpcServer, newGrpcServer } from '../grpc/server.js'
 import { Lessor, minTtlSeconds } from '../lease/lessor.js'
 import { WatchableStore } from '../mvcc/watchable-store.js'
 import type { Clock } from '../platform/clock.js'
-import type { Files } from '../platform/files.js'
-import type { Log } from '../platform/log.js'
-import type { Random } from '../platform/random.js'
 import { openDataDir } from '../storage/data-dir.js'
 import { memberHex } from '../storage/schema.js'
 import { Alarms } from './alarm.js'
@@ -17,16 +14,9 @@ import { ConfigError, listenAddress, requestOverheadBytes, type ServerConfig } f
 import { handleHttp } from './http/handler.js'
 import { startMember } from './member.js'
 import { Membership } from './membership.js'
+import type { Platform } from './platform.js'
 import { memoryMember, type Recovered, recoverMember } from './recover.js'
 import { type ServiceParts, services } from './rpc/services.js'
-
-/** The world that a member acts on. */
-export interface Platform {
-  files: Files
-  clock: Clock
-  random: Random
-  log: Log
-}
 
 export interface Server {
   /** Where clients reach it: the URLs listened on, each with the port that was taken. */
