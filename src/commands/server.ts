@@ -3,12 +3,7 @@
 // line each; standard output tells only when and where clients may come.
 import type { Command } from 'commander'
 import type { LogLevel } from '../platform/log.js'
-import {
-  type InitialMember,
-  initialCluster,
-  type ServerConfig,
-  serverConfig,
-} from '../server/config.js'
+import { initialCluster, type ServerConfig, serverConfig } from '../server/config.js'
 import { systemPlatform } from '../server/platform.js'
 import { startServer } from '../server/server.js'
 import {
@@ -133,7 +128,7 @@ export function serverOptions(
     compactionRetention(text, mode),
   )
   const logLevel = checked('log-level', env.ETCD_LOG_LEVEL ?? typed.logLevel, (text) =>
-    oneOf(text, ['debug', 'info', 'warn', 'error']),
+    oneOf<LogLevel>(text, ['debug', 'info', 'warn', 'error']),
   )
   return { config: serverConfig(given), logLevel }
 }
