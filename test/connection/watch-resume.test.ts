@@ -78,5 +78,6 @@ describeWithEtcd('a watch through connections that break', () => {
       expect(revisions.every((revision, at) => revision >= (revisions[at - 1] ?? 0n))).toBe(true)
       expect(proxy.connectionCount).toBeGreaterThan(1)
     },
+    10_000,
   )
 })

@@ -30,6 +30,8 @@ export interface RealEtcd {
   /** 127.0.0.1:PORT */
   readonly endpoint: string
   readonly port: number
+  /** Temporary; the data is in `data` below it. */
+  readonly dir: string
   /** Runs etcdctl against it and gives its standard output; fails when etcdctl does. */
   etcdctl(args: readonly string[], stdin?: string): Promise<string>
   /** Stops the process, the directory stays; start() serves the same data on the same ports. */
@@ -82,6 +84,7 @@ export async function startRealEtcd(options: RealEtcdOptions = {}): Promise<Real
   return {
     endpoint,
     port: port ?? 0,
+    dir,
     etcdctl,
     start,
     stop,
