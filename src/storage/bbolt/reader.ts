@@ -163,13 +163,30 @@ export async function liveMeta(file: string, handle: FileHandle): Promise<Meta> 
   return live.meta
 }
 
+/** What is wrong with the two meta pages, also when one alone would do. */
+export async function metaDamage(file: string, handle: FileHandle): Promise<CorruptionError[]> {
+  const first = await metaAt(handle, 0)
+  const second =
+    'meta' in first
+      ? await secondMetaAt(handle, first.meta.pageSizeBytes)
+      : await findSecondMeta(handle, await handle.size())
+  const secondOffset = 'meta' in first ? first.meta.pageSizeBytes : 0
+  const damage: CorruptionError[] = []
+  for (const [reading, pageOffset] of [[first, 0] as const, [second, secondOffset] as const]) {
+    if ('meta' in reading) continue
+    const offset = pageOffset + reading.offset
+    damage.push(new CorruptionError('database', { file, ...reading, offset }))
+  }
+  return damage
+}
+
 function newer(first: MetaReading, second: MetaReading): MetaReading {
   if (!('meta' in second)) return first
   if (!('meta' in first)) return second
   return second.meta.txid > first.meta.txid ? second : first
 }
 
-export async function metaAt(handle: FileHandle, offset: number): Promise<MetaReading> {
+async function metaAt(handle: FileHandle, offset: number): Promise<MetaReading> {
   const page = Buffer.alloc(metaSize)
   const size = await handle.read(page, offset)
   if (size === metaSize) return readMeta(page)
@@ -177,7 +194,7 @@ export async function metaAt(handle: FileHandle, offset: number): Promise<MetaRe
 }
 
 /** The second meta page tells the page size by where it stands, too. */
-export async function secondMetaAt(handle: FileHandle, offset: number): Promise<MetaReading> {
+async function secondMetaAt(handle: FileHandle, offset: number): Promise<MetaReading> {
   const reading = await metaAt(handle, offset)
   if (!('meta' in reading) || reading.meta.pageSizeBytes === offset) return reading
   return { offset: 24, expected: `${offset}`, found: `page size ${reading.meta.pageSizeBytes}` }
