@@ -51,10 +51,12 @@ async function perform(argv: readonly string[], io: Io, writing: Writing): Promi
   const line: CommandLine = { argv, given, beforeSeparator, env: io.env }
   const run = found.defined.prepare(localFlags(found, parsed.values), positionals, line)
   const session = newSession(parsed, io, writing)
+  const letSleep = io.stayAwake()
   try {
     await run(session.context)
   } finally {
     await session.close()
+    letSleep()
   }
 }
 
@@ -138,6 +140,10 @@ export function processIo(): Io {
         process.off('SIGINT', callback)
         process.off('SIGTERM', callback)
       }
+    },
+    stayAwake() {
+      const timer = setInterval(() => undefined, 2 ** 30)
+      return () => clearInterval(timer)
     },
     interrupt: () => process.kill(process.pid, 'SIGINT'),
   }

@@ -23,6 +23,8 @@ export interface Io {
   readonly random: Random
   /** Catches SIGINT and SIGTERM, which otherwise end the process, until the answer is called. */
   onInterrupt(callback: () => void): () => void
+  /** Keeps the process alive while it only waits, until the answer is called. */
+  stayAwake(): () => void
   /** Ends the process as Ctrl-C does. */
   interrupt(): void
   /** Stands in for the real connection in a test. */
