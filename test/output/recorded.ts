@@ -40,7 +40,7 @@ export const stdoutOf = (one: Case): Buffer => Buffer.from(one.stdout_b64 ?? '',
 
 /** The result that a command printed, from the bytes or the JSON that it printed. */
 export function resultOf(one: Case, source: Case): Result | undefined {
-  const words = wordsOf(one)
+  const words = one.argv
   const entry = commands[words.slice(0, 2).join(' ')] ?? commands[words[0] ?? '']
   if (entry === undefined) return undefined
   const [codec, result] = entry
@@ -51,8 +51,6 @@ export function resultOf(one: Case, source: Case): Result | undefined {
       : messageFrom(codec, exactNumbers(output.toString()))
   return result(response as never, words)
 }
-
-const wordsOf = ({ argv }: Case): string[] => argv.filter((word) => !word.startsWith('-'))
 
 interface Codec {
   decode(bytes: Buffer): object
@@ -83,10 +81,10 @@ const commands: Readonly<Record<string, Entry>> = {
     kind: 'leaseKeepAlive',
     response,
   })),
-  'lease timetolive': entry(rpc.LeaseTimeToLiveResponse, (response) => ({
+  'lease timetolive': entry(rpc.LeaseTimeToLiveResponse, (response, words) => ({
     kind: 'leaseTimeToLive',
     response,
-    withKeys: false,
+    withKeys: words.includes('--keys'),
   })),
   'lease list': entry(rpc.LeaseLeasesResponse, (response) => ({ kind: 'leaseList', response })),
   'member list': entry(rpc.MemberListResponse, (response) => ({ kind: 'memberList', response })),
@@ -168,6 +166,12 @@ const commands: Readonly<Record<string, Entry>> = {
     user: '',
     role: '',
   })),
+}
+
+/** Nanoseconds of a recorded duration, which are all given in ms or s. */
+export function nanoseconds(took: string): bigint {
+  const [, whole = '0', fraction = '', unit] = /^(\d+)\.?(\d*)(ms|s)$/.exec(took) ?? []
+  return BigInt(whole + fraction.padEnd(unit === 's' ? 9 : 6, '0'))
 }
 
 /** Parses JSON with every integer as its digits, since some exceed what a double holds. */

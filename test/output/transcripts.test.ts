@@ -159,21 +159,27 @@ describe('answers alone', () => {
   }
 })
 
-/** Two runs with the same answer that are not marked as a family. */
-test('the alarms that JSON tells are the lines of simple', async () => {
-  const find = (name: string): Case => {
-    const found = recordedCases.find((one) => one.name === name)
-    if (found === undefined) throw new Error(`no case ${name}`)
-    return found
-  }
-  const simple = find('alarm/disarm/simple')
-  const json = find('alarm/disarm/json')
-  expect(String(await printed(simple, json))).toBe(expectedOf(simple).toString())
+function find(name: string): Case {
+  const found = recordedCases.find((one) => one.name === name)
+  if (found === undefined) throw new Error(`no case ${name}`)
+  return found
+}
+
+// Runs that got the same answer although they are not marked as a family.
+test.each([
+  ['alarm/disarm/simple', 'alarm/disarm/json'],
+  ['lease/timetolive-keys-none/simple', 'lease/timetolive-keys-none/json'],
+  ['lease/timetolive-keys/simple', 'lease/timetolive-keys/json'],
+  ['lease/timetolive-keys/fields', 'lease/timetolive-keys/json'],
+  ['lease/keep-alive-once/simple', 'lease/keep-alive-once/json'],
+  ['lease/keep-alive-once/fields', 'lease/keep-alive-once/json'],
+  ['lease/revoke/fields', 'lease/revoke/json'],
+])('%s from %s', async (name, source) => {
+  expect(String(await printed(find(name), find(source)))).toBe(expectedOf(find(name)).toString())
 })
 
 test('a progress notification is announced and then printed without events', async () => {
-  const one = recordedCases.find(({ name }) => name === 'watch/interactive-progress-json')
-  if (one === undefined) throw new Error('the case is gone')
+  const one = find('watch/interactive-progress-json')
   const answer = stdoutOf(one).toString().split('\n')[1] ?? ''
   const watch = { ...one, argv: ['watch'], stdout_b64: Buffer.from(answer).toString('base64') }
   expect(String(await printed(watch, watch))).toBe(expectedOf(one).toString())
