@@ -53,7 +53,8 @@ export async function withRetry<T>(
 
 function mayRepeat(error: unknown, isRepeatable: boolean, endpointCount: number): boolean {
   if (!(error instanceof RpcError)) return false
-  if (error.unprocessed) return true
+  // Not every call that nobody saw has a chance: a request over the size limit stays over it.
+  if (error.unprocessed && error.code === Status.unavailable) return true
   // A learner refuses before it does anything; a voter among the other endpoints may serve.
   if (etcdErrorCode(error.details) === 'notSupportedForLearner') return endpointCount > 1
   return isRepeatable && error.code === Status.unavailable
@@ -88,6 +89,8 @@ export function pause(
       signal?.removeEventListener('abort', abort)
       resolve()
     })
+    // Somebody waits for what comes after, and there may be no connection to keep us alive.
+    timer.hold?.()
     if (signal?.aborted) abort()
     else signal?.addEventListener('abort', abort, { once: true })
   })

@@ -160,7 +160,7 @@ class WatchSession {
     // The cluster has no leader: whoever watches is told, and can watch elsewhere.
     if (etcdErrorCode(error.details) === 'noLeader') return false
     if (etcdErrorCode(error.details) !== undefined) this.#calls.switchAddress()
-    if (error.unprocessed || resumable.has(error.code)) return true
+    if (resumable.has(error.code)) return true
     return this.#calls.renewToken(error)
   }
 

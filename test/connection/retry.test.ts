@@ -73,6 +73,11 @@ test('a write that certainly was not seen is sent again', async () => {
   expect({ result, attempts }).toEqual({ result: 'answer', attempts: 2 })
 })
 
+test('a call that nobody saw for a reason that stays is not sent again', async () => {
+  const large = new RpcError(Status.resourceExhausted, 'too large', { unprocessed: true })
+  expect(await run({ errors: [large] })).toMatchObject({ result: large, attempts: 1 })
+})
+
 test('a refusal by the server is the end, whatever the call', async () => {
   const { result, attempts } = await run({ errors: [denied] })
   expect({ result, attempts }).toEqual({ result: denied, attempts: 1 })
