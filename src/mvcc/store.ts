@@ -103,7 +103,7 @@ export class Store {
   begin(): WriteTxn {
     assert(!this.isWriting, 'one write transaction at a time')
     this.isWriting = true
-    return new WriteTxn(this.state, (changes) => this.finish(changes))
+    return new WriteTxn(this.state, this.finish)
   }
 
   onChange(listener: ChangeListener): void {
@@ -176,7 +176,8 @@ export class Store {
     if (scheduledCompactRevision > finishedCompactRevision) this.compact(scheduledCompactRevision)
   }
 
-  private finish(changes: readonly Stored[]): void {
+  /** Made once, not for each transaction. */
+  private readonly finish = (changes: readonly Stored[]): void => {
     this.isWriting = false
     if (changes.length === 0) return
     this.state.revision++
