@@ -13,7 +13,7 @@ import type {
   TxnResponse,
 } from '../api/gen/rpc.js'
 import { durationText } from './duration.js'
-import { alarmNames, eventNames, permissionNames } from './enum-names.js'
+import { alarmName, eventName, permissionName } from './enum-names.js'
 import { hexId, zeroPaddedId } from './hex-id.js'
 import { progressLine } from './progress.js'
 import { quoted } from './quote.js'
@@ -53,7 +53,7 @@ const lines: { [K in ResultKind]?: (result: ResultOf<K>, ids: Ids) => string } =
     joined(
       response.events,
       ({ type, kv, prev_kv: previous }) =>
-        bare('Type', eventNames[type]) +
+        bare('Type', eventName(type)) +
         (previous ? keyValue(previous, 'Prev', ids) : '') +
         (kv ? keyValue(kv, '', ids) : ''),
     ),
@@ -106,7 +106,7 @@ const lines: { [K in ResultKind]?: (result: ResultOf<K>, ids: Ids) => string } =
     joined(
       response.alarms,
       ({ memberID, alarm }) =>
-        `${bare('MemberID', ids.member(memberID))}${bare('AlarmType', alarmNames[alarm])}\n`,
+        `${bare('MemberID', ids.member(memberID))}${bare('AlarmType', alarmName(alarm))}\n`,
     ),
   roleAdd: ({ response }, ids) => header(response, ids),
   roleDelete: ({ response }, ids) => header(response, ids),
@@ -116,7 +116,7 @@ const lines: { [K in ResultKind]?: (result: ResultOf<K>, ids: Ids) => string } =
       response.perm,
       ({ permType, key, range_end: rangeEnd }) =>
         // The second space is etcdctl's.
-        bare('PermType', ` ${permissionNames[permType]}`) +
+        bare('PermType', ` ${permissionName(permType)}`) +
         text('Key', key) +
         text('RangeEnd', rangeEnd),
     ),

@@ -8,7 +8,7 @@
 import type { KeyValue } from '../api/gen/kv.js'
 import { ByteText } from './byte-text.js'
 import { durationText } from './duration.js'
-import { alarmNames, eventNames, permissionNames } from './enum-names.js'
+import { alarmName, eventName, permissionName } from './enum-names.js'
 import { hexId, zeroPaddedId } from './hex-id.js'
 import { isOpenEnd, permissionsOf } from './permission.js'
 import { isPrintable, quoted } from './quote.js'
@@ -96,7 +96,7 @@ const sheets: { [K in ResultKind]?: (result: ResultOf<K>, show: Show) => Sheet }
   }),
   alarm: ({ response }) => ({
     columns: ['MEMBER ID', 'ALARM'],
-    rows: response.alarms.map(({ memberID, alarm }) => [hexId(memberID), alarmNames[alarm]]),
+    rows: response.alarms.map(({ memberID, alarm }) => [hexId(memberID), alarmName(alarm)]),
   }),
   roleList: ({ response }) => ({
     columns: ['ROLE'],
@@ -107,7 +107,7 @@ const sheets: { [K in ResultKind]?: (result: ResultOf<K>, show: Show) => Sheet }
     columns: ['ROLE', 'PERMISSION', 'KEY', 'RANGE END'],
     rows: permissionsOf(role, response).map(({ permType, key, range_end: rangeEnd }) => [
       nameText(role),
-      permissionNames[permType],
+      permissionName(permType),
       show(key),
       isOpenEnd(rangeEnd) ? '<open ended>' : show(rangeEnd),
     ]),
@@ -159,7 +159,7 @@ function watch({ response: { events } }: ResultOf<'watch'>, show: Show): Sheet {
   return {
     columns: ['EVENT', ...pairColumns, ...(withPrevious ? ['PREVIOUS VALUE'] : [])],
     rows: events.map(({ type, kv, prev_kv: previous }) => [
-      eventNames[type],
+      eventName(type),
       ...(kv ? pairCells(kv, show) : pairColumns.map(() => '')),
       ...(withPrevious ? [previous ? show(previous.value) : ''] : []),
     ]),

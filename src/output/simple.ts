@@ -7,7 +7,7 @@ import type { KeyValue } from '../api/gen/kv.js'
 import { AlarmType, type TxnResponse } from '../api/gen/rpc.js'
 import { ByteText } from './byte-text.js'
 import { durationText } from './duration.js'
-import { alarmNames, eventNames, permissionNames } from './enum-names.js'
+import { alarmName, eventName, permissionName } from './enum-names.js'
 import { hexId, spacePaddedId, zeroPaddedId } from './hex-id.js'
 import { addRange, isPrefix, permissionsOf } from './permission.js'
 import { progressLine } from './progress.js'
@@ -55,7 +55,7 @@ const texts: { [K in TextKind]: (out: ByteText, result: ResultOf<K>) => unknown 
   watch: (out, { response }) => {
     out.text(progressLine(response))
     for (const { type, kv, prev_kv: previous } of response.events) {
-      out.text(`${eventNames[type]}\n`)
+      out.text(`${eventName(type)}\n`)
       if (previous) pair(out, previous)
       if (kv) pair(out, kv)
     }
@@ -178,7 +178,7 @@ const memberChange = ({ response, memberId }: MemberChange, change: string): str
 // The text form of a protobuf message: a field that is zero is left out.
 function alarmText(memberId: string, alarm: AlarmType): string {
   const member = memberId === '0' ? [] : [`memberID:${memberId}`]
-  const type = alarm === AlarmType.NONE ? [] : [`alarm:${alarmNames[alarm] ?? alarm}`]
+  const type = alarm === AlarmType.NONE ? [] : [`alarm:${alarmName(alarm)}`]
   return [...member, ...type].join(' ')
 }
 
@@ -187,7 +187,7 @@ function roleGet(out: ByteText, { role, response }: ResultOf<'roleGet'>): void {
   for (const access of ['READ', 'WRITE']) {
     out.text(access === 'READ' ? 'KV Read:\n' : 'KV Write:\n')
     for (const permission of permissionsOf(role, response)) {
-      if (!permissionNames[permission.permType]?.includes(access)) continue
+      if (!permissionName(permission.permType).includes(access)) continue
       addRange(out.text('\t'), permission.key, permission.range_end)
       if (isPrefix(permission)) out.text(' (prefix ').bytes(permission.key).text(')')
       out.text('\n')
