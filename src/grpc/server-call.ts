@@ -1,7 +1,7 @@
 // server-call.ts: what every call has on the server, whatever its kind: metadata, a deadline, a
 // signal, and exactly one status at the end. Made for many small calls: what a handler may never
 // ask for (metadata, signal) is made when it asks.
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Clock, Timer } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
 import { frame } from './frame.js'
@@ -104,8 +104,11 @@ export class IncomingCall implements ServerCall {
     return this.stream.write(frame(message))
   }
 
-  /** The status. `isUnread`: the client may still be sending, and is told to stop. */
-  end(error: RpcError | undefined, options: { isUnread: boolean } = { isUnread: false }): void {
+  /**
+   * The status. What the client still sends is dropped. No RST_STREAM tells it to stop: on a busy
+   * connection nghttp2 would let that overtake the status; every gRPC client stops by itself.
+   */
+  end(error: RpcError | undefined): void {
     if (!this.#begin()) return
     const { stream } = this
     this.#session.noteSent()
@@ -116,17 +119,17 @@ export class IncomingCall implements ServerCall {
     } else {
       stream.respond({ ...answerHeaders, ...trailers }, withoutBody)
     }
-    if (options.isUnread) stream.close(constants.NGHTTP2_NO_ERROR)
+    stream.resume()
   }
 
   /** Ends the call with whatever a handler threw. */
-  fail(thrown: unknown, options: { isUnread: boolean } = { isUnread: false }): void {
+  fail(thrown: unknown): void {
     if (this.isOver) return
     const error = rpcErrorOf(thrown)
     if (error !== thrown && error.code === Status.unknown) {
       this.#parts.log.warn('rpc handler failed', { method: this.path, error: error.details })
     }
-    this.end(error, options)
+    this.end(error)
   }
 
   /** Claims the right to send the status; false if the call is over already. */
@@ -140,12 +143,12 @@ export class IncomingCall implements ServerCall {
   #startDeadline(text: string): void {
     const timeoutMs = parseTimeout(text)
     if (timeoutMs === undefined) {
-      this.end(new RpcError(Status.internal, `malformed grpc-timeout: ${text}`), { isUnread: true })
+      this.end(new RpcError(Status.internal, `malformed grpc-timeout: ${text}`))
       return
     }
     this.#timer = this.#parts.clock.after(timeoutMs, () => {
       const error = new RpcError(Status.deadlineExceeded, 'context deadline exceeded')
-      this.end(error, { isUnread: true })
+      this.end(error)
       this.abort(error)
     })
   }

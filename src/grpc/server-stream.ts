@@ -96,33 +96,22 @@ class Serving implements ServerStream {
   }
 
   finish(): void {
-    this.#call.end(undefined, this.#unread())
-    this.#leave()
+    this.#call.end(undefined)
   }
 
   fail(thrown: unknown): void {
-    this.#call.fail(thrown, this.#unread())
-    this.#leave()
+    this.#call.fail(thrown)
   }
 
   /** A message that breaks the rules ends the call, whatever the handler is doing. */
   #refuse(error: RpcError): void {
-    this.#call.end(error, { isUnread: true })
+    this.#call.end(error)
     this.#call.abort(error)
   }
 
   #abort(reason: RpcError): void {
     this.#queue.abort(reason)
     for (const writer of this.#writers.splice(0)) writer.reject(reason)
-  }
-
-  #unread(): { isUnread: boolean } {
-    return { isUnread: !this.#call.stream.readableEnded }
-  }
-
-  /** Nobody reads any more; a paused stream would never close. */
-  #leave(): void {
-    this.#call.stream.resume()
   }
 }
 

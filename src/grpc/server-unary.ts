@@ -17,7 +17,7 @@ export function serveUnary(call: IncomingCall, handle: UnaryHandler, maxBytes: n
   call.stream.on('data', (piece: Buffer) => {
     if (hasRequest || call.isOver) return
     const error = reader.push(piece)
-    if (error !== undefined) call.end(error, { isUnread: true })
+    if (error !== undefined) call.end(error)
   })
   call.stream.on('end', () => {
     if (!hasRequest) call.end(new RpcError(Status.internal, 'the request holds no message'))

@@ -163,7 +163,7 @@ class Server implements GrpcServer {
     const handler = this.#options.handlers.get(call.path)
     const { receiveMaxBytes } = this.#options
     if (call.isOver) stream.resume()
-    else if (handler === undefined) call.end(this.#unknown(call.path), { isUnread: true })
+    else if (handler === undefined) call.end(this.#unknown(call.path))
     else if (handler.kind === 'unary') serveUnary(call, handler.handle, receiveMaxBytes)
     else serveStream(call, handler.handle, receiveMaxBytes)
   }
