@@ -18,6 +18,7 @@ import type { Files } from '../platform/files.js'
 import type { Log } from '../platform/log.js'
 import { crc32c } from './crc32c.js'
 import { CorruptionError } from './errors.js'
+import { memberHex, parseMemberHex } from './schema.js'
 
 export interface SnapMember {
   id: bigint
@@ -158,10 +159,10 @@ function decoded<T>(
 
 /** Only what etcd reads back; a list of events that does not fit its capacity would crash it. */
 function treeText({ members, removed, version }: SnapTree, index: number): string {
-  const memberNodes = members.map((member): Child => [hex(member.id), memberNode(member)])
+  const memberNodes = members.map((member): Child => [memberHex(member.id), memberNode(member)])
   const children: Child[] = [['members', (at) => dirNode(at, memberNodes)]]
   if (removed.length > 0) {
-    const nodes = removed.map((id): Child => [hex(id), (at) => fileNode(at, '')])
+    const nodes = removed.map((id): Child => [memberHex(id), (at) => fileNode(at, '')])
     children.push(['removed_members', (at) => dirNode(at, nodes)])
   }
   if (version !== undefined) children.push(['version', (at) => fileNode(at, version)])
@@ -256,9 +257,9 @@ const textsOf = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((text) => typeof text === 'string') : []
 
 function parseId(name: string): bigint {
-  if (!/^[0-9a-f]{1,16}$/.test(name)) throw new Error(`member id ${JSON.stringify(name)}`)
-  return BigInt(`0x${name}`)
+  const id = parseMemberHex(name)
+  if (id === undefined) throw new Error(`member id ${JSON.stringify(name)}`)
+  return id
 }
 
-const hex = (id: bigint): string => id.toString(16)
 const hex16 = (value: number): string => value.toString(16).padStart(16, '0')
