@@ -3,8 +3,8 @@
 //
 //     1->2 MsgApp term=2 log=1/4 commit=4 [2/5 "put"]
 //
-// `log=1/4` is a position: term 1, index 4. An entry is position and data, an
-// empty one ∅. Ids are hexadecimal, as in all of etcd.
+// `log=1/4` is a position: term 1, index 4. An entry is position and data: text,
+// else hexadecimal, an empty one ∅. Ids are hexadecimal, as in all of etcd.
 import {
   ConfChange,
   ConfChangeType,
@@ -34,8 +34,10 @@ export const describeIds = (ids: readonly bigint[]): string => `(${ids.map(descr
 
 export function describeData(data: Uint8Array | undefined): string {
   if (data === undefined || data.length === 0) return '∅'
-  const text = Buffer.from(data).toString('latin1', 0, dataBytesMax)
-  return JSON.stringify(text) + (data.length > dataBytesMax ? `+${data.length - dataBytesMax}` : '')
+  const start = Buffer.from(data).subarray(0, dataBytesMax)
+  const text = start.toString('latin1')
+  const shown = /^[\x20-\x7e]*$/.test(text) ? JSON.stringify(text) : `0x${start.toString('hex')}`
+  return data.length > dataBytesMax ? `${shown}+${data.length - dataBytesMax}` : shown
 }
 
 export function describeEntry(entry: Entry): string {
@@ -67,7 +69,8 @@ export function describeMessage(message: Message): string {
   ]
   if (term > 0) parts.push(`term=${term}`)
   if (logTerm > 0 || index > 0) parts.push(`log=${logTerm}/${index}`)
-  if (message.reject) parts.push(`reject hint=${message.rejectHint}`)
+  if (message.reject) parts.push('reject')
+  if (message.rejectHint > 0) parts.push(`hint=${message.rejectHint}`)
   if (commit > 0) parts.push(`commit=${commit}`)
   if (context && context.length > 0) parts.push(`context=${describeData(context)}`)
   if (entries.length > 0) parts.push(`[${entries.map(describeEntry).join(', ')}]`)

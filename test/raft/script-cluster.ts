@@ -101,8 +101,8 @@ export class ScriptCluster {
       electionTicks: number('election') ?? 3,
       messageBytesMax: number('bytes') ?? 1 << 20,
       inflightMax: number('inflight') ?? 256,
-      checkQuorum: values.has('check-quorum'),
-      preVote: values.has('pre-vote'),
+      checkQuorum: words.includes('check-quorum'),
+      preVote: words.includes('pre-vote'),
       trace: (line) => this.#printed.push(`  ${line}`),
     }
     for (let left = Number(words[0]); left > 0; left--) {
@@ -155,8 +155,13 @@ export class ScriptCluster {
     }
     const ready = member.node.ready()
     member.save(ready)
-    this.#waiting.push(...ready.messages)
-    this.#printed.push(...describeReady(ready).map((line) => indent + line))
+    // As a server does: a snapshot is cut from what is applied when it is sent, so that it knows
+    // the member that it is for.
+    const messages = ready.messages.map((message) =>
+      message.type === MessageType.MsgSnap ? { ...message, snapshot: member.snapshot() } : message,
+    )
+    this.#waiting.push(...messages)
+    this.#printed.push(...describeReady({ ...ready, messages }).map((line) => indent + line))
     member.apply(ready)
   }
 
@@ -230,6 +235,21 @@ function messageOf({ words, values }: Command): Message {
     commit: number('commit'),
     reject: flags.includes('reject'),
     rejectHint: number('hint'),
+    snapshot: snapshotOf(values),
     context: context === undefined ? undefined : Buffer.from(context),
   }
+}
+
+function snapshotOf(values: Command['values']): Message['snapshot'] {
+  const [term, index] = (values.get('snapshot') ?? []).map(Number)
+  if (term === undefined || index === undefined) return undefined
+  const voters = (values.get('voters') ?? []).map(idOf)
+  const conf_state = {
+    voters,
+    learners: [],
+    voters_outgoing: [],
+    learners_next: [],
+    auto_leave: false,
+  }
+  return { data: Buffer.from('[]'), metadata: { conf_state, index, term } }
 }
