@@ -124,16 +124,10 @@ function flagRows(rows: readonly FlagRow[]): string {
 /** The flags of every command, for `options`. */
 export function globalFlagRows(): string {
   return flagRows(
-    globalFlags.map(({ short, name, placeholder, description, ...flag }) => {
-      const isText = placeholder === 'string' || placeholder === undefined
-      const shown = isText ? defaultText(flag.default) : flag.defaultText
-      return {
-        short,
-        name,
-        placeholder,
-        description,
-        defaultText: shown === '0' ? undefined : shown,
-      }
+    globalFlags.map((flag) => {
+      // A duration is shown as it is written, not in the milliseconds that it is kept in.
+      const isDuration = flag.placeholder === 'duration'
+      return { ...flag, defaultText: isDuration ? flag.defaultText : defaultText(flag.default) }
     }),
   )
 }
