@@ -30,7 +30,11 @@ export interface DataDirOptions {
 export interface DataDir {
   /** Neither log nor db nor snapshot: a member that has never run. */
   readonly fresh: boolean
-  /** False with a log means that the log goes back to its first entry and replaces the db. */
+  readonly hasLog: boolean
+  /**
+   * False with a log: the log goes back to its first entry and can replace the db. True without
+   * a log: a first start was cut short, or the log is lost; the db's consistent index tells.
+   */
   readonly hasDb: boolean
   readonly dir: string
   readonly snapDir: string
@@ -55,8 +59,8 @@ export async function openDataDir(dir: string, options: DataDirOptions): Promise
   try {
     await checkNoEtcd(place, files)
     await removeLeftovers(place, files)
-    const { fresh, hasDb } = await checkComplete(place, options)
-    return { dir, snapDir, walDir, dbFile: place.dbFile, fresh, hasDb, close: unlock }
+    const found = await checkComplete(place, options)
+    return { dir, snapDir, walDir, dbFile: place.dbFile, ...found, close: unlock }
   } catch (error) {
     await unlock()
     throw error
@@ -174,27 +178,30 @@ async function removeLeftovers({ snapDir }: Place, files: Files): Promise<void> 
 async function checkComplete(
   place: Place,
   { files, log }: DataDirOptions,
-): Promise<{ fresh: boolean; hasDb: boolean }> {
+): Promise<Pick<DataDir, 'fresh' | 'hasLog' | 'hasDb'>> {
   const { dir, memberDir, snapDir, walDir, dbFile } = place
   const segments = await segmentNames(walDir, files)
   const inSnap = await files.list(snapDir)
   const hasDb = inSnap.includes('db')
   const hasSnap = inSnap.some((name) => /\.snap(\.db)?$/.test(name))
   if (segments.length === 0) {
-    if (!hasDb && !hasSnap) return { fresh: true, hasDb }
-    // A new log beside an old db: entries up to the db's index would be taken for applied.
     const elsewhere = `${memberDir}/wal`
     const isElsewhere = walDir !== elsewhere && (await segmentNames(elsewhere, files)).length > 0
-    const hint = isElsewhere ? `; one is in ${elsewhere}` : ''
-    throw new DataDirError(`data-dir "${dir}" holds data but no log in ${walDir}${hint}`)
+    if (hasSnap || isElsewhere) {
+      const hint = isElsewhere ? `; one is in ${elsewhere}` : ''
+      throw new DataDirError(`data-dir "${dir}" holds data but no log in ${walDir}${hint}`)
+    }
+    return { fresh: !hasDb, hasLog: false, hasDb }
   }
-  if (hasDb || inSnap.some((name) => name.endsWith('.snap.db'))) return { fresh: false, hasDb }
+  if (hasDb || inSnap.some((name) => name.endsWith('.snap.db'))) {
+    return { fresh: false, hasLog: true, hasDb }
+  }
   const first = parseSegmentName(segments[0] ?? '')
   if (hasSnap || first?.sequence !== 0) {
     throw new DataDirError(`data-dir "${dir}" holds a log but no ${dbFile}, which it builds on`)
   }
   log.warn('no db beside the log; the log will be replayed from its start', { dir })
-  return { fresh: false, hasDb }
+  return { fresh: false, hasLog: true, hasDb }
 }
 
 async function segmentNames(walDir: string, files: Files): Promise<string[]> {

@@ -210,11 +210,15 @@ function parseTree(text: Buffer): SnapTree {
   const cluster = childOf(field(JSON.parse(text.toString()), 'Root'), '0')
   const version = childOf(cluster, 'version')
   return {
-    members: childrenOf(childOf(cluster, 'members')).map(parseMember),
-    removed: childrenOf(childOf(cluster, 'removed_members')).map(([name]) => parseId(name)),
+    members: childrenOf(childOf(cluster, 'members')).map(parseMember).sort(byId),
+    removed: childrenOf(childOf(cluster, 'removed_members'))
+      .map(([name]) => parseId(name))
+      .sort((a, b) => (a < b ? -1 : 1)),
     ...(version !== undefined && { version: nodeValue(version) }),
   }
 }
+
+const byId = (a: SnapMember, b: SnapMember): number => (a.id < b.id ? -1 : 1)
 
 function parseMember([name, node]: [name: string, node: unknown]): SnapMember {
   const raft = childOf(node, 'raftAttributes')

@@ -101,7 +101,17 @@ async function start(disk: Disk, member: Member): Promise<Wal> {
   }
   const { wal, entries, hardState } = await openWal(dir, origin, disk.options)
   member.recover(entries, hardState)
+  await checkHeads(disk)
   return wal
+}
+
+/** A reader may start at any segment, so each must begin with a checksum on its own. */
+async function checkHeads({ files }: Disk): Promise<void> {
+  for (const name of await files.list(dir)) {
+    if (!name.endsWith('.wal')) continue
+    const head = (await files.readFile(`${dir}/${name}`)).subarray(8, 10)
+    expect([name, head.toString('hex')]).toEqual([name, '0804'])
+  }
 }
 
 /** One life of a machine with many power failures. */
