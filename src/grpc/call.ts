@@ -196,7 +196,7 @@ export class Call implements Waiter {
       return
     }
     if (this.#parts.dialer.isClosed) {
-      this.end(closingError())
+      this.end(closingError({ unprocessed: false }))
       return
     }
     const isSilent = this.#reader === undefined

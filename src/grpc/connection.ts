@@ -71,6 +71,7 @@ export class Connection {
       onDead: () => this.close(new Error('keepalive ping failed to receive ACK within timeout')),
     })
     this.#follow(watcher)
+    this.#followSocket(socket, watcher)
   }
 
   /** Throws if the session takes no more calls. The caller must end the request. */
@@ -101,6 +102,11 @@ export class Connection {
     if (this.state === 'closed') return
     this.state = 'draining'
     if (this.#calls === 0) this.#session.close()
+  }
+
+  /** False once the session is closing, even before its events say so. */
+  get takesCalls(): boolean {
+    return !this.#session.destroyed && !this.#session.closed
   }
 
   /** The connection is gone, and every call on it. */
@@ -138,11 +144,29 @@ export class Connection {
     session.on('error', (error) => {
       this.reason ??= error
     })
-    session.once('close', () => {
-      this.state = 'closed'
-      this.#keepAlive.stop()
-      watcher.onClosed(this, this.reason)
+    session.once('close', () => this.#closed(watcher))
+  }
+
+  /**
+   * A session takes a TLS alert that follows the handshake (no client certificate, in TLS 1.3) for
+   * its end but never says so, and leaves the socket open. The socket knows.
+   */
+  #followSocket(socket: net.Socket, watcher: ConnectionWatcher): void {
+    socket.on('error', (error) => {
+      this.reason ??= error
+      socket.destroy()
     })
+    socket.once('close', () => {
+      this.#session.destroy()
+      this.#closed(watcher)
+    })
+  }
+
+  #closed(watcher: ConnectionWatcher): void {
+    if (this.state === 'closed') return
+    this.state = 'closed'
+    this.#keepAlive.stop()
+    watcher.onClosed(this, this.reason)
   }
 }
 

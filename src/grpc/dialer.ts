@@ -77,9 +77,11 @@ export class Dialer {
   /** Starts the call on a connection, now or when there is one. */
   serve(waiter: Waiter): void {
     if (this.isClosed) {
-      waiter.end(closingError())
+      waiter.end(closingError({ unprocessed: true }))
       return
     }
+    // A connection may be gone before its close event says so.
+    if (this.#current?.takesCalls === false) this.#lose(this.#current)
     if (this.#current !== undefined) {
       waiter.start(this.#current)
       return
@@ -117,7 +119,7 @@ export class Dialer {
     this.#current = undefined
     const waiters = [...this.#waiters]
     this.#waiters.clear()
-    for (const waiter of waiters) waiter.end(closingError())
+    for (const waiter of waiters) waiter.end(closingError({ unprocessed: true }))
     for (const connection of this.#connections) connection.close()
     if (this.#connections.size === 0) return Promise.resolve()
     return new Promise((resolve) => {
@@ -162,7 +164,7 @@ export class Dialer {
   /** Calls that may be sent twice do not wait for the peer's first words. */
   #startEager(): void {
     for (const connection of this.#attempts.keys()) {
-      if (connection.state !== 'open') continue
+      if (connection.state !== 'open' || !connection.takesCalls) continue
       for (const waiter of this.#waiters) {
         if (!waiter.isEager) continue
         this.#waiters.delete(waiter)
@@ -243,7 +245,7 @@ export class Dialer {
   }
 }
 
-export function closingError(): RpcError {
-  const details = 'grpc: the client connection is closing'
-  return new RpcError(Status.canceled, details, { unprocessed: true })
+/** `unprocessed`: the call had not been sent. */
+export function closingError(more: { unprocessed: boolean }): RpcError {
+  return new RpcError(Status.canceled, 'grpc: the client connection is closing', more)
 }
