@@ -194,6 +194,7 @@ export class RandomNetwork {
       // As etcd's server does: a snapshot is cut from what is applied when it is sent, so that it
       // knows the member that it is for.
       for (const message of ready.messages) {
+        checkPromise(member, message)
         const isSnap = message.type === MessageType.MsgSnap
         this.#flying.push(isSnap ? { ...message, snapshot: member.snapshot() } : message)
       }
@@ -376,6 +377,19 @@ export class RandomNetwork {
 
   #note(line: () => string): void {
     if (this.#keepTrace) this.#trace.push(line())
+  }
+}
+
+/** What a message promises is on disk when it leaves (raft figure 2: persistent state). */
+function checkPromise({ storage }: Member, { type, to, term, index, reject }: Message): void {
+  const { hardState } = storage.initialState()
+  // A message of an older term was made, and outdated, within one Ready.
+  if (reject || term !== hardState.term) return
+  if (type === MessageType.MsgVoteResp) {
+    assert.equal(hardState.vote, to, `vote for ${to} in term ${term} is not saved`)
+  }
+  if (type === MessageType.MsgAppResp) {
+    assert(index <= storage.lastIndex(), `acknowledged ${index}, saved ${storage.lastIndex()}`)
   }
 }
 

@@ -183,6 +183,18 @@ test('what promises something is in the Ready that saves it', () => {
   expect(dataOf(node.ready().committedEntries)).toEqual(['a'])
 })
 
+test('a vote in a term that is saved already is saved as well', () => {
+  const storage = storageOf(1n, 2n, 3n)
+  const node = nodeOf(storage)
+  const fields = { type: MessageType.MsgVote, term: 5 }
+  node.step(message({ ...fields, from: 2n, logTerm: 0, index: 0 })) // its log is too short
+  expect(drive(node, storage).hardState).toEqual({ term: 5, vote: 0n, commit: 1 })
+  node.step(message({ ...fields, from: 3n, logTerm: 1, index: 1 }))
+  const { hardState, mustSync, messages } = drive(node, storage)
+  expect([hardState, mustSync]).toEqual([{ term: 5, vote: 3n, commit: 1 }, true])
+  expect(messages).toMatchObject([{ type: MessageType.MsgVoteResp, to: 3n, reject: false }])
+})
+
 test('a log that a bootstrap wrote is applied first, and makes the cluster', () => {
   const storage = new MemoryStorage()
   const ids = [0x11n, 0x1n, 0x8e9e05c52164694dn]
@@ -205,6 +217,20 @@ test('a log that a bootstrap wrote is applied first, and makes the cluster', () 
     [0x11n, 2, 3],
     [0x8e9e05c52164694dn, 2, 3],
   ])
+})
+
+test('a member with a committed change that it has not applied does not campaign', () => {
+  const storage = storageOf(1n, 2n)
+  const change = { id: 0n, type: ConfChangeType.ConfChangeRemoveNode, node_id: 1n }
+  const Data = Buffer.from(ConfChange.encode(change).finish())
+  storage.append([{ Type: EntryType.EntryConfChange, Term: 1, Index: 2, Data }])
+  storage.setHardState({ term: 1, vote: 0n, commit: 2 })
+  const node = nodeOf(storage)
+  for (let ticks = 0; ticks < 40; ticks++) node.tick()
+  expect(node.status().role).toBe('follower')
+  driveAll(node, storage) // it is no member any more
+  for (let ticks = 0; ticks < 40; ticks++) node.tick()
+  expect(node.hasReady()).toBe(false)
 })
 
 test('a restart goes on from what was saved, and applies nothing twice', () => {
