@@ -14,8 +14,8 @@ import type { Stored } from './key-index.js'
 import { take } from './slab.js'
 import { itemBytes, type StoreState } from './store-state.js'
 
-/** Records a step looks at: about a millisecond, so that requests are served in between. */
-const recordsPerStep = 2000
+/** Records a step looks at by default: a millisecond or two, so that requests get their turn. */
+export const recordsPerStep = 2000
 
 export class Compactor {
   readonly hashes = new CompactionHashes()
@@ -44,10 +44,10 @@ export class Compactor {
   }
 
   /** One slice of work; false when nothing is left to do. */
-  step(): boolean {
+  step(count: number): boolean {
     const job = this.jobs[0]
     if (job === undefined) return false
-    if (job.step(recordsPerStep)) {
+    if (job.step(count)) {
       this.jobs.shift()
       this.finished = job.revision
       this.hashes.add(job.hasher.result())

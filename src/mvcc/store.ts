@@ -10,7 +10,7 @@
 // A record carries its lease, and that is all the store knows of leases.
 import assert from 'node:assert'
 import { EtcdError } from '../api/rpc-errors.js'
-import { Compactor } from './compaction.js'
+import { Compactor, recordsPerStep } from './compaction.js'
 import { hashRecords, type RevisionHash } from './hash.js'
 import type { Stored } from './key-index.js'
 import { keyText, type RangeAt, type RangeResult, readRange } from './range.js'
@@ -118,14 +118,14 @@ export class Store {
     this.compactor.schedule(revision)
   }
 
-  /** Does the scheduled removals, about a millisecond of work between two yields. */
-  *compactionSteps(): Generator<void, void, void> {
-    while (this.compactor.step()) yield
+  /** Does the scheduled removals, looking at that many records between two yields. */
+  *compactionSteps(stepRecords = recordsPerStep): Generator<void, void, void> {
+    while (this.compactor.step(stepRecords)) yield
   }
 
   /** 0: the newest; below 0: a hash over nothing. */
   hashKv(revision: number): RevisionHash {
-    const known = this.compactor.hashes.at(revision)
+    const known = revision > 0 ? this.compactor.hashes.at(revision) : undefined
     if (known !== undefined) return known
     const { compactRevision, records, revision: newest } = this.state
     if (revision > 0 && revision < compactRevision) throw new EtcdError('compacted')

@@ -94,10 +94,15 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
     this.queue.close()
   }
 
+  /** The next batch if there is one now; makes room for watchers that are behind. */
+  take(): WatchBatch | undefined {
+    if (this.queue.isEmpty) this.hub.syncStream(this.watchers)
+    return this.queue.take()
+  }
+
   async next(): Promise<IteratorResult<WatchBatch, undefined>> {
     for (;;) {
-      if (this.queue.isEmpty) this.hub.syncStream(this.watchers)
-      const batch = this.queue.take()
+      const batch = this.take()
       if (batch !== undefined) return { done: false, value: batch }
       if (this.queue.closed) return { done: true, value: undefined }
       await this.queue.filled()

@@ -78,8 +78,9 @@ export class WatchableStore {
     this.store.compact(revision)
   }
 
-  compactionSteps(): Generator<void, void, void> {
-    return this.store.compactionSteps()
+  /** Run to the end after compact(), a step at a time; etcd looks at 1000 records and waits 10 ms. */
+  compactionSteps(stepRecords?: number): Generator<void, void, void> {
+    return this.store.compactionSteps(stepRecords)
   }
 
   hashKv(revision: number): RevisionHash {

@@ -1,0 +1,95 @@
+// HashKV against values that real servers gave for the same writes.
+import { expect, test } from 'vitest'
+import { Store } from '../../src/mvcc/store.js'
+
+function put(store: Store, ...pairs: [string, string][]): void {
+  for (const [key, value] of pairs) {
+    const txn = store.begin()
+    txn.put(Buffer.from(key), Buffer.from(value), 0n)
+    txn.end()
+  }
+}
+
+/** a=1, a=2, then in one transaction b=x and a deleted, then c empty: revision 5. */
+function known(): Store {
+  const store = new Store()
+  put(store, ['a', '1'], ['a', '2'])
+  const txn = store.begin()
+  txn.put(Buffer.from('b'), Buffer.from('x'), 0n)
+  txn.deleteRange(Buffer.from('a'), undefined)
+  txn.end()
+  put(store, ['c', ''])
+  return store
+}
+
+function finish(store: Store): void {
+  for (const _ of store.compactionSteps()) void _
+}
+
+test('an empty store hashes to the checksum of the bucket name', () => {
+  expect(new Store().hashKv(0)).toEqual({
+    hash: 1084519789,
+    compactRevision: -1,
+    hashRevision: 1,
+  })
+})
+
+test('hashes are those of a real etcd, before and after compactions', () => {
+  const store = known()
+  expect(store.hashKv(5).hash).toBe(214715176)
+  expect(store.hashKv(0).hash).toBe(214715176)
+  expect(store.hashKv(3).hash).toBe(535221974)
+  store.compact(3)
+  expect(store.hashKv(5)).toEqual({ hash: 4225011044, compactRevision: 3, hashRevision: 5 })
+  finish(store)
+  expect(store.hashKv(5).hash).toBe(4225011044)
+  store.compact(4)
+  expect(store.hashKv(5).hash).toBe(3689099446)
+  finish(store)
+  expect(store.hashKv(5).hash).toBe(3689099446)
+})
+
+test('a revision below zero hashes nothing', () => {
+  expect(known().hashKv(-3).hash).toBe(1084519789)
+})
+
+test('revisions that are to come or compacted have no hash', () => {
+  const store = known()
+  store.compact(4)
+  expect(() => store.hashKv(6)).toThrow('future revision')
+  expect(() => store.hashKv(3)).toThrow('compacted')
+})
+
+test('a compaction leaves the hash at its revision, made with the compact revision before it', () => {
+  const store = known()
+  const before = store.hashKv(3)
+  store.compact(3)
+  finish(store)
+  store.compact(4)
+  const between = { ...before, compactRevision: -1 }
+  expect(store.compactionHashes()).toEqual([between])
+  finish(store)
+  expect(store.compactionHashes().map(({ compactRevision }) => compactRevision)).toEqual([-1, 3])
+  expect(store.hashKv(3)).toEqual(between)
+  expect(store.hashKv(4)).toEqual(store.compactionHashes()[1])
+})
+
+test('the hashes of the last ten compactions are kept', () => {
+  const store = known()
+  put(store, ...Array.from({ length: 12 }, (_, i): [string, string] => ['k', String(i)]))
+  for (let revision = 3; revision < 15; revision++) {
+    store.compact(revision)
+    finish(store)
+  }
+  expect(store.compactionHashes().map(({ hashRevision }) => hashRevision)).toEqual([
+    5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+  ])
+  expect(() => store.hashKv(4)).toThrow('compacted')
+  expect(store.hashKv(5).hashRevision).toBe(5)
+})
+
+test('records larger than the gathering buffer hash like small ones', () => {
+  const whole = new Store()
+  put(whole, ['a', 'x'.repeat(70_000)], ['b', 'y'.repeat(65_500)], ['c', 'z'])
+  expect(whole.hashKv(0).hash).toBe(1744376963)
+})
