@@ -72,6 +72,10 @@ const common = {
 /** import() of what is in the bundle becomes a function call, of server.cjs a require. */
 const commonJs = { ...common, format: 'cjs', supported: { 'dynamic-import': false } }
 
+/** Bundled CommonJS packages ask for builtins by require(), which an ES module does not have. */
+const requireInModule =
+  "import { createRequire } from 'node:module';" + 'const require = createRequire(import.meta.url);'
+
 async function bundle() {
   await Promise.all([
     build({
@@ -90,10 +94,7 @@ async function bundle() {
       entryPoints: ['src/index.ts'],
       outfile: path.join(next, 'index.js'),
       format: 'esm',
-      // Bundled CommonJS packages ask for builtins by require().
-      banner: {
-        js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-      },
+      banner: { js: requireInModule },
     }),
   ])
 }
@@ -136,7 +137,7 @@ function publish() {
   fs.rmSync(next, { recursive: true })
 }
 
-/** Answers every call with the same message, which RangeResponse and PutResponse both understand. */
+/** Answers every call with one message that RangeResponse and PutResponse both understand. */
 async function standIn() {
   const header = [0x0a, 0x02, 0x18, 0x01] // header { revision: 1 }
   const message = Buffer.from([0, 0, 0, 0, header.length, ...header])

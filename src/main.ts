@@ -87,7 +87,8 @@ async function errorText(error: unknown, argv: readonly string[], io: Io): Promi
 function unknownCommandText({ typed, suggestions }: UnknownCommandError): string {
   const names = suggestions.map((name) => `\t${name}\n`).join('')
   const meant = names === '' ? '' : `\nDid you mean this?\n${names}\n`
-  return `Error: unknown command ${JSON.stringify(typed)} for "tsctl"\n${meant}Run 'tsctl --help' for usage.\n`
+  const line = `Error: unknown command ${JSON.stringify(typed)} for "tsctl"\n`
+  return `${line}${meant}Run 'tsctl --help' for usage.\n`
 }
 
 /**

@@ -4,7 +4,7 @@
 // replacement character shows that something may have been lost. Elsewhere (macOS, Windows) the
 // decoded words must do.
 import { readFileSync } from 'node:fs'
-import { argument } from './context.js'
+import { argument } from './argument.js'
 
 /** The last `words.length` arguments of this process, in the form that bytes() understands. */
 export function typedWords(words: readonly string[], readBytes = startBytes): readonly string[] {

@@ -3,9 +3,9 @@
 // words and flags, and starts no process while a person types.
 import { Command } from 'commander'
 import { defineCommand, goQuote } from './context.js'
+import type { Entry } from './entry.js'
 import { globalFlags } from './global-flags.js'
 import { ParseError } from './parse.js'
-import type { Entry } from './table.js'
 
 /** What may follow a path of command words. */
 interface Offer {

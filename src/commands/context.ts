@@ -1,16 +1,15 @@
 // context.ts: what every command is made of. A command declares its words, checks them in a pure
 // options(), and does its work in run() through a CommandContext: the only way to a connection, to
 // the streams and to the clock. main.ts builds the real context; tests build their own.
-//
-// Words are strings, but a key may be any bytes. A byte of an argument that is not part of valid
-// UTF-8 travels inside the string as the lone surrogate U+DC00 + byte; bytes() gives it back.
 import type { Command } from 'commander'
 import type { Connection, ConnectOptions } from '../connection/connect.js'
 import type { Result } from '../output/format.js'
-import { quoted } from '../output/quote.js'
 import type { Clock } from '../platform/clock.js'
 import type { Random } from '../platform/random.js'
+import { goQuote } from './argument.js'
 import type { GlobalOptions } from './global-flags.js'
+
+export { argument, bytes, goQuote } from './argument.js'
 
 export interface CommandContext {
   /**
@@ -140,46 +139,6 @@ export function defineGroup(
   return { kind: 'group', words, commands }
 }
 
-/** The bytes that an argument was typed as. */
-export function bytes(text: string): Buffer {
-  if (!loneSurrogate.test(text)) return Buffer.from(text)
-  const parts: Buffer[] = []
-  for (const character of text) {
-    const code = character.codePointAt(0) ?? 0
-    const escaped = code >= 0xdc80 && code <= 0xdcff
-    parts.push(escaped ? Buffer.of(code - 0xdc00) : Buffer.from(character))
-  }
-  return Buffer.concat(parts)
-}
-
-/** An argument that stands for these bytes: the inverse of bytes(). */
-export function argument(data: Buffer): string {
-  const text = data.toString()
-  if (!text.includes('\ufffd') || Buffer.from(text).equals(data)) return text
-  let escaped = ''
-  for (let at = 0; at < data.length; ) {
-    const size = characterSize(data, at)
-    escaped +=
-      size > 0
-        ? data.toString('utf8', at, at + size)
-        : String.fromCharCode(0xdc00 + (data[at] ?? 0))
-    at += Math.max(size, 1)
-  }
-  return escaped
-}
-
-const loneSurrogate = /[\udc80-\udcff]/u
-
-/** Length of the valid UTF-8 character at `at`, 0 when there is none. */
-function characterSize(data: Buffer, at: number): number {
-  const longest = Math.min(4, data.length - at)
-  for (let size = 1; size <= longest; size++) {
-    const text = data.toString('utf8', at, at + size)
-    if (Buffer.from(text).equals(data.subarray(at, at + size))) return size
-  }
-  return 0
-}
-
 /** A lease ID: signed 64 bits in hexadecimal. `what` opens the message, as commands differ. */
 export function parseLeaseId(text: string, what = 'bad lease ID arg'): bigint {
   const problem = hexProblem(text, 'signed')
@@ -208,9 +167,4 @@ export function hexProblem(text: string, sign: 'signed' | 'unsigned'): string | 
 export function hexValue(text: string): bigint {
   const digits = BigInt(`0x${text.replace(/^[+-]/, '')}`)
   return text.startsWith('-') ? -digits : digits
-}
-
-/** A word in Go's %q form, as messages show it. */
-export function goQuote(text: string): string {
-  return quoted(bytes(text))
 }

@@ -3,9 +3,9 @@
 // be shortened as long as it stays the beginning of one name only.
 import { Command } from 'commander'
 import type { Defined, DefinedCommand, DefinedGroup } from './context.js'
+import type { Entry } from './entry.js'
 import { globalFlags } from './global-flags.js'
 import { type Flag, flagOf } from './parse.js'
-import type { Entry } from './table.js'
 import { boolean } from './values.js'
 
 export interface Found {

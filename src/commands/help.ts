@@ -3,9 +3,9 @@
 // the last line, where to find the global flags, which are left out everywhere else.
 import type { Command, Option } from 'commander'
 import { defineCommand, goQuote } from './context.js'
+import { type Entry, groups } from './entry.js'
 import { type Found, find, UnknownCommandError } from './find.js'
 import { globalFlags } from './global-flags.js'
-import { type Entry, groups } from './table.js'
 
 const about = 'tsctl talks to etcd, and brings a server of its own.'
 

@@ -2,7 +2,7 @@
 // holds the declaration; its own parser cannot follow these rules (`--prefix=false`, `-wjson`,
 // flags and positionals in any order, the texts of the errors), so this one reads the declaration.
 import type { Option } from 'commander'
-import { goQuote } from './context.js'
+import { goQuote } from './argument.js'
 import { boolean, ValueError } from './values.js'
 
 /** One flag: what the parser must know, whoever declared it. */

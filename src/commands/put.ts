@@ -22,8 +22,8 @@ export interface PutOptions {
 const words = (command: Command): Command =>
   command
     .description(
-      'Stores a key.\n\nWithout a value, or with a value from a file: cat file | tsctl put <key>.\n' +
-        'A key or value that begins with a dash comes after two dashes: put <key> -- -1.',
+      'Stores a key. Without a value, standard input is the value: tsctl put <key> < file.\n' +
+        'A key or value that begins with a dash comes after two dashes: tsctl put -- <key> -1.',
     )
     .argument('<key>')
     .argument('[value]')

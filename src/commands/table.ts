@@ -1,25 +1,7 @@
 // table.ts: every command there is: its name, a summary, the group that help lists it in, and how
 // to load it. Only the module of the word that was typed is loaded, so that no command pays for
 // the others. The order is the one in which etcdctl makes suggestions.
-import type { Defined } from './context.js'
-
-export const groups = [
-  'Key-value commands',
-  'Cluster maintenance commands',
-  'Concurrency commands',
-  'Authentication commands',
-  'Utility commands',
-  'Server commands',
-] as const
-
-export interface Entry {
-  readonly name: string
-  readonly summary: string
-  readonly group: (typeof groups)[number]
-  /** etcdctl has no such word. */
-  readonly isOurs?: boolean
-  load(): Promise<Defined>
-}
+import { type Entry, groups } from './entry.js'
 
 const [kv, maintenance, , , utility, server] = groups
 

@@ -1,7 +1,7 @@
 // values.ts: the values that flags hold, read as Go reads them, because scripts were written
 // against etcdctl: `--rev 0x10`, `--dial-timeout 1m30s`, `--endpoints '"a,b",c'`. Each reader is
 // given to commander as the parser of an option, and each throws a ValueError with Go's own words.
-import { goQuote } from './context.js'
+import { goQuote } from './argument.js'
 
 /** Why a text is not a value of its kind. The parser puts flag and text in front. */
 export class ValueError extends Error {
