@@ -54,8 +54,8 @@ const at = (index: number, term = 1): SnapFile => ({
   tree: { members: [], removed: [] },
 })
 
-async function disk() {
-  const files = new FakeFiles({ random: seededRandom(3) })
+async function disk(seed = 3) {
+  const files = new FakeFiles({ random: seededRandom(seed) })
   await files.makeDir(dir)
   await files.syncDir('/')
   return { files, options: { files, log: silentLog } }
@@ -105,18 +105,20 @@ test('a file cut anywhere is found', () => {
   }
 })
 
-test('a written file survives a crash at once, under its name or not at all', async () => {
-  const { files, options } = await disk()
-  await writeSnapFile(dir, full, options)
-  files.crash()
-  expect(await files.list(dir)).toEqual([snapFileName(full)])
-  expect(await readNewestSnapFile(dir, () => true, options)).toEqual(full)
+test('a written file survives a crash at once', async () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const { files, options } = await disk(seed)
+    await writeSnapFile(dir, full, options)
+    files.crash()
+    expect(await files.list(dir)).toEqual([snapFileName(full)])
+    expect(await readNewestSnapFile(dir, () => true, options)).toEqual(full)
+  }
 })
 
-test('for every moment of a power failure there is no broken .snap file', async () => {
-  for (let changes = 0; changes < 8; changes++) {
-    const { files, options } = await disk()
-    files.powerFailsAfter(changes)
+test('at every moment of a power failure the file is there whole or not at all', async () => {
+  for (let seed = 0; seed < 80; seed++) {
+    const { files, options } = await disk(seed)
+    files.powerFailsAfter(seed % 8)
     await writeSnapFile(dir, full, options).catch(() => {})
     files.crash()
     const found = await readNewestSnapFile(dir, () => true, options)

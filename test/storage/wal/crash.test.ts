@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Entry, HardState } from '../../../src/api/gen/raft.js'
-import { NoSpaceError } from '../../../src/storage/errors.js'
+import { NoSpaceError, WalBrokenError } from '../../../src/storage/errors.js'
 import { createWal, openWal, type Wal } from '../../../src/storage/wal/writer.js'
 import { PowerFailure, seededRandom } from '../../support/fake-files.js'
 import { type Disk, dir, emptyDisk, entry, metadata, origin } from './small-log.js'
@@ -22,6 +22,8 @@ class Member {
   asked: Asked[] = [{ log: [], state: { term: 0, vote: 0n, commit: 0 } }]
   /** How many of them surely are. */
   acknowledged = 1
+  /** How many of them were answered, with or without a sync. */
+  written = 1
   readonly #random: (limit: number) => number
 
   constructor(random: (limit: number) => number) {
@@ -60,6 +62,7 @@ class Member {
     expect(found.length, `${entries.length} entries, commit ${state.commit}`).toBeGreaterThan(0)
     this.asked = [{ log: entries, state }]
     this.acknowledged = 1
+    this.written = 1
   }
 }
 
@@ -79,14 +82,18 @@ async function work(wal: Wal, member: Member, disk: Disk, random: (limit: number
     const inFlight = Array.from({ length: 1 + random(4) }, async () => {
       const { entries, state } = member.next()
       const position = member.asked.length
-      await wal.save(state, entries, true)
-      member.acknowledged = Math.max(member.acknowledged, position)
+      const sync = random(4) > 0
+      await wal.save(state, entries, sync)
+      // The file may hold what was not synced, so it is neither promised nor forgotten.
+      if (sync) member.acknowledged = Math.max(member.acknowledged, position)
+      member.written = Math.max(member.written, position)
     })
     const outcomes = await Promise.allSettled(inFlight)
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed?.reason instanceof NoSpaceError) {
       // All that failed is surely not in the log.
-      member.asked.length = member.acknowledged
+      member.asked.length = member.written
+      member.acknowledged = member.written
       disk.files.spaceBytes = Number.POSITIVE_INFINITY
     } else if (failed !== undefined) {
       expect(disk.files.hasPower, String(failed.reason)).toBe(false)
@@ -134,4 +141,26 @@ async function live(seed: number): Promise<void> {
 
 test('no power failure loses an acknowledged save or brings up one that was not asked for', async () => {
   await fc.assert(fc.asyncProperty(fc.nat(1_000_000_000), live), { numRuns: 60 })
+})
+
+test('what a full disk left of a write never mixes with the next write', async () => {
+  for (let seed = 0; seed < 300; seed++) {
+    const random = seededRandom(seed)
+    const disk = await emptyDisk({ seed })
+    const wal = await createWal(dir, metadata, disk.options)
+    await wal.save(undefined, [entry(1)], true)
+    disk.files.spaceBytes = random(1900)
+    const large = entry(2, { size: 1900 })
+    await expect(wal.save(undefined, [large], true)).rejects.toThrow(NoSpaceError)
+    disk.files.spaceBytes = Number.POSITIVE_INFINITY
+    // The write takes place, its sync does not.
+    disk.files.powerFailsAfter(1)
+    const other = entry(2, { term: 2, size: 1500 + random(300) })
+    await expect(wal.save(undefined, [other], true)).rejects.toThrow(WalBrokenError)
+    disk.files.crash()
+    const opened = await openWal(dir, origin, disk.options)
+    const logs = [[entry(1)], [entry(1), other]]
+    expect(logs.some((log) => isSameLog(log, opened.entries))).toBe(true)
+    await opened.wal.close()
+  }
 })
