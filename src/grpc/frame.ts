@@ -66,8 +66,14 @@ export class FrameReader {
         at += length
       } else {
         this.#headFill = headBytes
-        this.#body = Buffer.allocUnsafeSlow(length)
         this.#bodyFill = 0
+        try {
+          this.#body = Buffer.allocUnsafeSlow(length)
+        } catch (cause) {
+          // A limit of gigabytes lets a peer announce more than there is.
+          const details = `no memory for a message of ${length} bytes`
+          return new RpcError(Status.resourceExhausted, details, { cause })
+        }
       }
     }
     return undefined
