@@ -137,6 +137,7 @@ export function startMember(
       compact: (revision) => proposer.propose(requestField.compaction, compaction(revision)),
     }),
   ]
+  node.start()
   campaignAlone()
   const close = async () => {
     for (const timer of timers) timer?.cancel()

@@ -54,7 +54,7 @@ interface ReadBatch {
 export class Node {
   readonly #parts: NodeParts
   readonly #options: NodeOptions
-  readonly #ticker: Timer
+  #ticker: Timer | undefined
   #applied: number
   #wake: () => void = () => {}
   #stopping = false
@@ -68,13 +68,18 @@ export class Node {
   /** Reads that wait until an index is applied. */
   #readsAtIndex: { index: number; batch: ReadBatch }[] = []
   #readCount = 0n
-  readonly #running: Promise<void>
+  #running: Promise<void> = Promise.resolve()
 
   constructor(parts: NodeParts, options: NodeOptions, applied: number) {
     this.#parts = parts
     this.#options = options
     this.#applied = applied
-    this.#ticker = parts.clock.every(options.heartbeatIntervalMs, () => this.#tick())
+  }
+
+  /** Begins to act. Not done by the constructor, because `apply` and its like may need the node. */
+  start(): void {
+    const { clock } = this.#parts
+    this.#ticker = clock.every(this.#options.heartbeatIntervalMs, () => this.#tick())
     this.#running = this.#run()
   }
 
@@ -145,7 +150,7 @@ export class Node {
   /** Stops the loop after the Ready under way. Whoever waits is told that the server stopped. */
   async close(): Promise<void> {
     this.#stopping = true
-    this.#ticker.cancel()
+    this.#ticker?.cancel()
     this.#wake()
     await this.#running
     this.#failReads(new EtcdError('stopped'))
@@ -167,7 +172,7 @@ export class Node {
     } catch (error) {
       this.#stopping = true
       this.#hasFailed = true
-      this.#ticker.cancel()
+      this.#ticker?.cancel()
       this.#parts.onFatal(error as Error)
     }
   }
