@@ -16,14 +16,18 @@ const answerBytesMax = 64 * 1024
 
 export async function askPassword(prompt: string, prompting: Prompting): Promise<string> {
   const { stdin, write } = prompting
-  await write(prompt)
-  if (stdin.isTTY) stdin.setRawMode?.(true)
-  try {
-    return (await readLine(prompting)).trim()
-  } finally {
-    if (stdin.isTTY) stdin.setRawMode?.(false)
-    await write('\n')
+  const setRaw = (isRaw: boolean): void => {
+    if (stdin.isTTY) stdin.setRawMode?.(isRaw)
   }
+  const interrupt = (): void => {
+    setRaw(false) // the shell must not get a silent terminal back
+    prompting.interrupt()
+  }
+  await write(prompt)
+  setRaw(true)
+  const answer = await readLine({ stdin, write, interrupt }).finally(() => setRaw(false))
+  await write('\n')
+  return answer.trim()
 }
 
 /** One line, byte by byte, so that what follows it stays in the stream for the next reader. */

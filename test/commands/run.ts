@@ -36,7 +36,9 @@ export async function run(argv: readonly string[], around: Surroundings = {}): P
   const dialled: ConnectOptions[] = []
   let closedCount = 0
   const io: Io = {
-    stdin: Readable.from(around.stdin === undefined ? [] : [Buffer.from(around.stdin)]),
+    stdin: Readable.from(around.stdin === undefined ? [] : [Buffer.from(around.stdin)], {
+      objectMode: false,
+    }),
     stdout: around.stdout ?? sink(out),
     stderr: sink(err),
     env: around.env ?? {},
