@@ -19,12 +19,12 @@ export type Campaign = 'preElection' | 'election' | 'transfer'
 export function hup(raft: Raft, campaign: Campaign): void {
   if (raft.role === 'leader') return
   if (!raft.canCampaign()) {
-    raft.trace?.(`${describeId(raft.id)} is no voter, does not campaign`)
+    raft.trace?.(`is no voter, does not campaign`)
     return
   }
   // Such a change might say that it is no voter any more.
   if (raft.log.hasUnappliedConfChange(raft.config.messageBytesMax)) {
-    raft.trace?.(`${describeId(raft.id)} has a membership change to apply, does not campaign`)
+    raft.trace?.(`has a membership change to apply, does not campaign`)
     return
   }
   startCampaign(raft, campaign)
@@ -57,7 +57,7 @@ export function stepCandidate(raft: Raft, message: Message): boolean {
 export function countVote(raft: Raft, from: bigint, granted: boolean): void {
   const result = raft.tracker.recordVote(from, granted)
   raft.trace?.(
-    `${describeId(raft.id)} has ${granted ? 'the vote' : 'a refusal'} of ${describeId(from)} as ${raft.role} at term ${raft.term}: ${result}`,
+    `gets a ${granted ? 'yes' : 'no'} from ${describeId(from)} as ${raft.role}: ${result}`,
   )
   if (result === 'lost') raft.becomeFollower(raft.term, nobody)
   if (result !== 'won') return
@@ -76,7 +76,7 @@ function startCampaign(raft: Raft, campaign: Campaign): void {
     raft.vote = raft.id
     raft.role = 'candidate'
   }
-  raft.trace?.(`${describeId(raft.id)} is ${raft.role} at term ${raft.term}`)
+  raft.trace?.(`is ${raft.role} at term ${raft.term}`)
   raft.ownVote = { term: raft.term, role: raft.role }
   askForVotes(raft, campaign)
 }

@@ -3,7 +3,7 @@
 // Changes go one at a time (raft dissertation, chapter 4): the old and the new
 // set of voters then differ in one member, so a majority of the one and a
 // majority of the other always share a member, and no joint phase is needed.
-import assert from 'node:assert/strict'
+import { strict as assert } from 'node:assert'
 import { type ConfChange, ConfChangeType, type ConfState } from '../api/gen/raft.js'
 
 /** Both ascending, and no id in both. */

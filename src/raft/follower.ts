@@ -2,10 +2,10 @@
 //
 // A candidate that meets a leader of its own term comes here too, after it gave
 // up. Every answer leaves with the Ready that holds what it promises.
-import assert from 'node:assert/strict'
+import { strict as assert } from 'node:assert'
 import { type Message, MessageType } from '../api/gen/raft.js'
 import { restoredMembership } from './conf-change.js'
-import { describeId, describeSnapshot } from './describe.js'
+import { describeSnapshot } from './describe.js'
 import { nobody, type Raft } from './raft.js'
 import { emptyConfState, metadataOf } from './storage.js'
 
@@ -57,9 +57,7 @@ function takeAppend(raft: Raft, message: Message): void {
   // The leader's log has terms of at most logTerm up to index. Entries here with
   // higher terms cannot be in it, so the hint jumps over them all at once.
   const hint = log.lastIndexWithTermAtMost(Math.min(index, log.lastIndex()), logTerm)
-  raft.trace?.(
-    `${describeId(raft.id)} refuses an append after ${logTerm}/${index}, agrees at most at ${hint.term}/${hint.index}`,
-  )
+  raft.trace?.(`has no ${logTerm}/${index}, may agree up to ${hint.term}/${hint.index}`)
   raft.send({ type, to, index, reject: true, rejectHint: hint.index, logTerm: hint.term })
 }
 
@@ -83,17 +81,17 @@ function restore(raft: Raft, { snapshot }: Message): void {
   if (index <= log.committed) return
   const membership = restoredMembership(conf_state ?? emptyConfState())
   if (![...membership.voters, ...membership.learners].includes(raft.id)) {
-    raft.trace?.(`${describeId(raft.id)} is not in ${describeSnapshot(snapshot)}, ignored`)
+    raft.trace?.(`is not in ${describeSnapshot(snapshot)}, ignored`)
     return
   }
   if (log.matches({ index, term })) {
     // Nothing is missing here: only the news that it is committed.
     log.commitTo(index)
-    raft.trace?.(`${describeId(raft.id)} has all of ${describeSnapshot(snapshot)}`)
+    raft.trace?.(`has all of ${describeSnapshot(snapshot)}`)
     return
   }
   assert(raft.role === 'follower', `a ${raft.role} must not restore a snapshot`)
-  raft.trace?.(`${describeId(raft.id)} restores ${describeSnapshot(snapshot)}`)
+  raft.trace?.(`restores ${describeSnapshot(snapshot)}`)
   log.restore(snapshot)
   raft.switchTo(membership)
 }

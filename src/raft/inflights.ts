@@ -4,7 +4,7 @@
 // for index i settles all appends up to i, because a log has no holes.
 //
 //     start=2 count=3     [ 12 |  . |  7 |  9 ]     oldest 7, newest 12
-import assert from 'node:assert/strict'
+import { strict as assert } from 'node:assert'
 
 export class Inflights {
   readonly #max: number

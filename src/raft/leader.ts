@@ -18,7 +18,7 @@ export function becomeLeader(raft: Raft): void {
   raft.reset(raft.term)
   raft.role = 'leader'
   raft.leader = raft.id
-  raft.trace?.(`${describeId(raft.id)} is leader at term ${raft.term}`)
+  raft.trace?.(`is leader at term ${raft.term}`)
   const own = raft.tracker.progress.get(raft.id)
   own?.becomeReplicate()
   if (own) own.recentActive = true
@@ -38,7 +38,7 @@ export function tickLeader(raft: Raft): void {
   if (raft.electionElapsed >= electionTicks) {
     raft.electionElapsed = 0
     if (checkQuorum && !hasQuorum(raft)) {
-      raft.trace?.(`${describeId(raft.id)} hears of no majority`)
+      raft.trace?.(`hears of no majority`)
       raft.becomeFollower(raft.term, nobody)
       return
     }
@@ -117,7 +117,7 @@ export function snapshotSent(raft: Raft, id: bigint, ok: boolean): void {
   progress.becomeProbe()
   // Done: its answer comes by itself. Failed: try again after the next heartbeat.
   progress.isFlowPaused = true
-  raft.trace?.(`${describeId(id)} ${ok ? 'got' : 'did not get'} its snapshot`)
+  raft.trace?.(`hears that ${describeId(id)} ${ok ? 'has' : 'did not get'} its snapshot`)
 }
 
 function append(raft: Raft, proposals: readonly Proposal[]): void {
@@ -144,9 +144,7 @@ function admitsChange(raft: Raft, type: EntryType, index: number): boolean {
   // The joint form is not ours to decide on: etcd's own servers stop at one.
   const isJoint = type === EntryType.EntryConfChangeV2
   if (isJoint || raft.pendingConfIndex > raft.log.applied) {
-    raft.trace?.(
-      `${describeId(raft.id)} empties the change at ${index}, ${raft.pendingConfIndex} may be one and applied is ${raft.log.applied}`,
-    )
+    raft.trace?.(`empties the change at ${index}: not applied up to ${raft.pendingConfIndex} yet`)
     return false
   }
   raft.pendingConfIndex = index
@@ -206,10 +204,10 @@ function sendSnapshot(raft: Raft, to: bigint, progress: Progress): boolean {
   if (!progress.recentActive) return false // nobody there to receive so much
   const snapshot = raft.log.snapshot()
   if (!snapshot || !reachesLog(raft, snapshot)) {
-    raft.trace?.(`${describeId(raft.id)} has no snapshot for ${describeId(to)} yet`)
+    raft.trace?.(`has no snapshot for ${describeId(to)} yet`)
     return false
   }
-  raft.trace?.(`${describeId(raft.id)} sends ${describeSnapshot(snapshot)} to ${describeId(to)}`)
+  raft.trace?.(`sends ${describeSnapshot(snapshot)} to ${describeId(to)}`)
   progress.becomeSnapshot(metadataOf(snapshot).index)
   raft.send({ type: MessageType.MsgSnap, to, snapshot })
   return true
@@ -270,7 +268,7 @@ function takeRefusal(raft: Raft, progress: Progress, message: Message): void {
     logTerm > 0 ? raft.log.lastIndexWithTermAtMost(rejectHint, logTerm).index : rejectHint
   if (!progress.moveBack(index, hint)) return
   if (progress.state === 'replicate') progress.becomeProbe()
-  raft.trace?.(`${describeId(from)} refuses an append after ${index}, next is ${progress.next}`)
+  raft.trace?.(`probes ${describeId(from)} at ${progress.next}, as it refused ${index + 1}`)
   sendAppend(raft, from, progress, 'even empty')
 }
 
@@ -304,7 +302,7 @@ function commit(raft: Raft): void {
 function takeRead(raft: Raft, message: Message): void {
   const { log, tracker, readOnly, id } = raft
   if (raft.earlyReads.length + readOnly.waitingCount >= waitingReadsMax) {
-    raft.trace?.(`${describeId(id)} drops a read, ${waitingReadsMax} are waiting`)
+    raft.trace?.(`drops a read, ${waitingReadsMax} are waiting`)
     return
   }
   // Before an entry of its own term is committed, a leader does not know how far
@@ -335,7 +333,7 @@ function answerRead(raft: Raft, { from, entries }: Message, index: number): void
 
 function transferTo(raft: Raft, progress: Progress, to: bigint): void {
   if (progress.isLearner || to === raft.id || to === raft.leadTransferee) return
-  raft.trace?.(`${describeId(raft.id)} hands over to ${describeId(to)}`)
+  raft.trace?.(`hands over to ${describeId(to)}`)
   raft.leadTransferee = to
   // It has one election timeout from now on.
   raft.electionElapsed = 0

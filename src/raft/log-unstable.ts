@@ -7,7 +7,7 @@
 //     unstable         4 5 6      offset 4: the storage's own 4 and 5 are dead
 //
 // Entries leave when the driver says that they are saved.
-import assert from 'node:assert/strict'
+import { strict as assert } from 'node:assert'
 import type { Entry, Snapshot } from '../api/gen/raft.js'
 import { metadataOf, sliceToBytes } from './storage.js'
 

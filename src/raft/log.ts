@@ -7,7 +7,7 @@
 // A committed entry never changes (state machine safety, raft §5.4.3): an
 // append that would replace one is proof of a bug or of lost data, and stops
 // the member.
-import assert from 'node:assert/strict'
+import { strict as assert } from 'node:assert'
 import { type Entry, EntryType, type Snapshot } from '../api/gen/raft.js'
 import { Unstable } from './log-unstable.js'
 import { entryBytes, metadataOf, type Storage } from './storage.js'
@@ -151,7 +151,7 @@ export class Log {
     if (index <= this.committed) return
     assert(
       index <= this.lastIndex(),
-      `commit ${index} is beyond the last entry ${this.lastIndex()}: this log lost entries that it acknowledged`,
+      `commit ${index} is beyond the end ${this.lastIndex()}: this log lost acknowledged entries`,
     )
     this.committed = index
   }

@@ -8,7 +8,7 @@
 // - role leader: this member's own vote for the term is on disk (it is counted
 //   only when the Ready that carried it was saved), so at most one leads a term;
 // - messages are sent with the Ready that carries the state they speak of.
-import assert from 'node:assert/strict'
+import { strict as assert } from 'node:assert'
 import { type HardState, type Message, MessageType } from '../api/gen/raft.js'
 import { type Membership, restoredMembership } from './conf-change.js'
 import { describeConfState, describeId } from './describe.js'
@@ -36,7 +36,7 @@ export interface RaftConfig {
   messageBytesMax: number
   /** Appends on their way to one member without an answer. */
   inflightMax: number
-  /** Proposed data not yet applied here, beyond which a leader drops proposals; default: no limit. */
+  /** Proposed data not applied yet, beyond which a leader drops proposals; default: no limit. */
   uncommittedBytesMax?: number
   checkQuorum: boolean
   preVote: boolean
@@ -61,6 +61,7 @@ export interface ReadState {
 export class Raft {
   readonly id: bigint
   readonly config: RaftConfig
+  /** What this member does, without its id in front; nothing is built when nobody listens. */
   readonly trace: ((line: string) => void) | undefined
   readonly log: Log
   readonly tracker: Tracker
@@ -97,7 +98,8 @@ export class Raft {
     const { hardState, confState } = config.storage.initialState()
     this.id = config.id
     this.config = config
-    this.trace = config.trace
+    const { trace } = config
+    this.trace = trace && ((line) => trace(`${describeId(config.id)} ${line}`))
     this.log = new Log(config.storage, { commit: hardState.commit, applied: config.applied })
     this.tracker = new Tracker(config.inflightMax)
     this.tracker.switchTo(restoredMembership(confState), this.log.lastIndex())
@@ -141,7 +143,7 @@ export class Raft {
     this.reset(term)
     this.role = 'follower'
     this.leader = leader
-    this.trace?.(`${describeId(this.id)} is follower at term ${term}`)
+    this.trace?.(`is follower at term ${term}`)
   }
 
   /** A clean start in a term, the same one or a later one. */
@@ -167,7 +169,7 @@ export class Raft {
   /** The members of a snapshot or after a change take effect. */
   switchTo(membership: Membership): void {
     this.tracker.switchTo(membership, this.log.lastIndex())
-    this.trace?.(`${describeId(this.id)} has ${describeConfState(this.tracker.confState())}`)
+    this.trace?.(`has ${describeConfState(this.tracker.confState())}`)
   }
 
   /** A learner, a stranger and a member with an unsaved snapshot must not lead. */

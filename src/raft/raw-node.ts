@@ -3,9 +3,12 @@
 // The driver's duty, in this order: save snapshot, hardState and entries, add
 // them to the Storage, send the messages, apply, then advance(). Calls may come
 // in between ready() and advance(); what they cause waits for the next Ready.
+// A member that leads when it hands out a Ready may send before it has saved: a
+// leader's messages promise nothing, and its own say in what is committed counts
+// from advance() on (dissertation 10.2.1).
 // Nothing here acts on the world, waits or looks at a clock, so the same calls
 // always give the same Readys.
-import assert from 'node:assert/strict'
+import { strict as assert } from 'node:assert'
 import {
   ConfChange,
   type ConfState,
@@ -137,7 +140,7 @@ export class RawNode {
     return this.#propose({ Type: EntryType.EntryConfChange, Data: data })
   }
 
-  /** Called while a committed change is applied. node_id 0n: refused by the application, no effect. */
+  /** Called while a committed change is applied; node_id 0n has no effect, the server refused it. */
   applyConfChange(change: ConfChange): ConfState {
     const raft = this.#raft
     raft.switchTo(changedMembership(raft.tracker.membership, change))

@@ -2,7 +2,7 @@
 // votes, which are the same for all roles, then on to the role.
 import { type Message, MessageType } from '../api/gen/raft.js'
 import { campaignTransfer, hup, stepCandidate } from './candidate.js'
-import { describeId, describeMessage } from './describe.js'
+import { describeMessage } from './describe.js'
 import { stepFollower } from './follower.js'
 import { stepLeader, tickLeader } from './leader.js'
 import { nobody, type Raft } from './raft.js'
@@ -46,12 +46,12 @@ function stepRole(raft: Raft, message: Message): boolean {
   return stepCandidate(raft, message)
 }
 
-/** False: the message has to be ignored. Otherwise this member may be a follower of its term now. */
+/** False: the message is ignored. Otherwise this member may be a follower in its term now. */
 function admitsHigherTerm(raft: Raft, message: Message): boolean {
   const { type } = message
   const isVote = type === MessageType.MsgVote || type === MessageType.MsgPreVote
   if (isVote && isInLease(raft) && !campaignTransfer.equals(message.context ?? Buffer.alloc(0))) {
-    raft.trace?.(`${describeId(raft.id)} hears its leader, ignores ${describeMessage(message)}`)
+    raft.trace?.(`hears its leader, ignores ${describeMessage(message)}`)
     return false
   }
   // A pre-vote speaks of a term that nobody has entered, and so does its grant.
@@ -81,9 +81,7 @@ function answerLowerTerm(raft: Raft, message: Message): void {
     // Silence could leave a cluster that mixes both settings without a leader.
     raft.send({ type: MessageType.MsgPreVoteResp, to, reject: true })
   } else {
-    raft.trace?.(
-      `${describeId(raft.id)} ignores, at term ${raft.term}: ${describeMessage(message)}`,
-    )
+    raft.trace?.(`ignores, at term ${raft.term}: ${describeMessage(message)}`)
   }
 }
 
@@ -100,9 +98,7 @@ function answerVote(raft: Raft, message: Message): void {
     (raft.vote === nobody && raft.leader === nobody) ||
     (isPreVote && term > raft.term)
   const granted = canVote && raft.log.isUpToDate({ index, term: logTerm })
-  raft.trace?.(
-    `${describeId(raft.id)} ${granted ? 'grants' : 'refuses'} ${describeMessage(message)}`,
-  )
+  raft.trace?.(`${granted ? 'grants' : 'refuses'} ${describeMessage(message)}`)
   if (!granted) {
     raft.send({ type, to, reject: true })
     return

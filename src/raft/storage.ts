@@ -7,7 +7,7 @@
 //
 //     compacted | first ........ last | not yet stable (log-unstable.ts)
 //               ^ the term of first - 1 is still known: it anchors the next append
-import assert from 'node:assert/strict'
+import { strict as assert } from 'node:assert'
 import type { ConfState, Entry, HardState, Snapshot } from '../api/gen/raft.js'
 
 export interface Storage {

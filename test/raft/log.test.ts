@@ -22,7 +22,7 @@ function logOf(terms: readonly number[], stable = terms.length, commit = 0): Log
 const termsOf = (log: Log): (number | undefined)[] =>
   Array.from({ length: log.lastIndex() }, (_, at) => log.term(at + 1))
 
-test('a candidate is up to date by the term of its last entry, then by its length (raft §5.4.1)', () => {
+test('logs compare by the term of the last entry, then by length (raft §5.4.1)', () => {
   const log = logOf([1, 1, 3])
   const cases: [number, number, boolean][] = [
     [2, 9, false],
@@ -64,7 +64,7 @@ test('a committed entry is never replaced', () => {
 })
 
 test('a commit index beyond the log stops the member: it lost what it acknowledged', () => {
-  expect(() => logOf([1]).commitTo(2)).toThrow('lost entries')
+  expect(() => logOf([1]).commitTo(2)).toThrow('lost acknowledged')
 })
 
 test('a start with a commit or applied index outside of the log is refused', () => {

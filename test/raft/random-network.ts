@@ -20,17 +20,7 @@ import {
 } from '../../src/raft/describe.js'
 import type { Ready } from '../../src/raft/raw-node.js'
 import { Member } from './member.js'
-
-/** mulberry32: small, and the same everywhere. */
-export function seededRandom(seed: number): (limit: number) => number {
-  let state = seed >>> 0
-  return (limit) => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296) * limit)
-  }
-}
+import { seededRandom } from './seeded-random.js'
 
 const inFlightMax = 400
 
@@ -38,6 +28,8 @@ const inFlightMax = 400
 interface Driven {
   member: Member
   ready: Ready | undefined
+  /** The messages of the Ready have left already. */
+  isSent: boolean
   stage: 'taken' | 'saved' | 'sent'
 }
 
@@ -94,7 +86,7 @@ export class RandomNetwork {
           ...(this.#keepTrace ? { trace: (line) => this.#note(() => line) } : {}),
         },
       )
-      this.#driven.set(id, { member, ready: undefined, stage: 'taken' })
+      this.#driven.set(id, { member, ready: undefined, isSent: false, stage: 'taken' })
     }
     this.#applied.push('', '') // what the first snapshot stands for
   }
@@ -108,15 +100,15 @@ export class RandomNetwork {
   }
 
   describeMembers(): string {
-    return [...this.#driven.values()]
-      .map(({ member: { id, node, confState } }) => {
-        const { role, term, leader, commit, applied, progress } = node.status()
-        const views = [...progress].map(
-          ([to, view]) => `${describeId(to)}: ${describeProgress(view)}`,
-        )
-        return `${describeId(id)} ${role} term=${term} leader=${leader} commit=${commit} applied=${applied} ${describeConfState(confState)} ${views.join('; ')}`
-      })
-      .join('\n')
+    const lines: string[] = []
+    for (const { member } of this.#driven.values()) {
+      const { role, term, leader, commit, applied, progress } = member.node.status()
+      const state = `${role} term=${term} leader=${leader} commit=${commit} applied=${applied}`
+      const conf = describeConfState(member.confState)
+      lines.push(`${describeId(member.id)} ${state} ${conf}`)
+      for (const [id, view] of progress) lines.push(`  ${describeId(id)} ${describeProgress(view)}`)
+    }
+    return lines.join('\n')
   }
 
   /** That many random acts, with faults. */
@@ -182,6 +174,9 @@ export class RandomNetwork {
       const taken = member.node.ready()
       driven.ready = taken
       driven.stage = 'taken'
+      driven.isSent = false
+      // A leader's messages promise nothing: they may leave while it saves (dissertation 10.2.1).
+      if (member.node.status().role === 'leader' && this.#random(2) === 0) this.#send(driven, taken)
       this.#note(() =>
         describeReady(taken)
           .map((line) => `${describeId(member.id)} ${line}`)
@@ -191,20 +186,26 @@ export class RandomNetwork {
       member.save(ready)
       driven.stage = 'saved'
     } else if (stage === 'saved') {
-      // As etcd's server does: a snapshot is cut from what is applied when it is sent, so that it
-      // knows the member that it is for.
-      for (const message of ready.messages) {
-        checkPromise(member, message)
-        const isSnap = message.type === MessageType.MsgSnap
-        this.#flying.push(isSnap ? { ...message, snapshot: member.snapshot() } : message)
-      }
-      while (this.#flying.length > inFlightMax) this.#lose(this.#takeFlying())
+      if (!driven.isSent) this.#send(driven, ready)
       driven.stage = 'sent'
     } else {
       driven.ready = undefined
       member.apply(ready)
       this.#checkReads(ready)
     }
+  }
+
+  #send(driven: Driven, ready: Ready): void {
+    const { member } = driven
+    driven.isSent = true
+    // As etcd's server does: a snapshot is cut from what is applied when it is sent, so that it
+    // knows the member that it is for.
+    for (const message of ready.messages) {
+      checkPromise(member, message)
+      const isSnap = message.type === MessageType.MsgSnap
+      this.#flying.push(isSnap ? { ...message, snapshot: member.snapshot() } : message)
+    }
+    while (this.#flying.length > inFlightMax) this.#lose(this.#takeFlying())
   }
 
   #driveThrough(driven: Driven): void {

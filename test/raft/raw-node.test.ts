@@ -9,6 +9,7 @@ import {
   MessageType,
 } from '../../src/api/gen/raft.js'
 import { type RaftConfig, RawNode, type Ready } from '../../src/raft/raw-node.js'
+import { waitingReadsMax } from '../../src/raft/read-only.js'
 import { MemoryStorage } from '../../src/raft/storage.js'
 
 const stateOf = (...voters: bigint[]) => ({
@@ -295,7 +296,7 @@ test('a proposal without a leader is dropped, with one it is passed on', () => {
   expect(node.propose(Buffer.from('a'))).toBe(false)
 })
 
-test('a leader with too much that is not applied drops proposals, but takes one of any size', () => {
+test('a leader with too much not applied drops proposals, but one of any size is let in', () => {
   const storage = storageOf(1n)
   const node = nodeOf(storage, { uncommittedBytesMax: 10 })
   node.campaign()
@@ -323,8 +324,15 @@ test('messages that cannot come from another member are ignored', () => {
   node.step(message({ type: MessageType.MsgHeartbeat, term: 9, from: 0n })) // a link heartbeat
   node.step(message({ type: MessageType.MsgVoteResp, term: 9, from: 1n })) // from itself
   node.step(message({ type: MessageType.MsgAppResp, term: 9, from: 77n })) // from a stranger
-  node.step(message({ type: MessageType.MsgHeartbeat, term: 0 })) // no term, though it is bound to one
   expect(node.status()).toEqual(before)
+  expect(node.hasReady()).toBe(false)
+})
+
+test('a message that is bound to a term but has none is ignored', () => {
+  const node = nodeOf(storageOf(1n, 2n, 3n))
+  for (const type of [MessageType.MsgApp, MessageType.MsgHeartbeat, MessageType.MsgTimeoutNow]) {
+    node.step(message({ type, logTerm: 1, index: 1, commit: 1 }))
+  }
   expect(node.hasReady()).toBe(false)
 })
 
@@ -370,6 +378,14 @@ test('a single voter does not answer reads before an entry of its term is commit
   expect(reads).toEqual([{ index: 3, context: Buffer.from('r') }])
   node.readIndex(Buffer.from('s'))
   expect(drive(node, storage).readStates).toEqual([{ index: 3, context: Buffer.from('s') }])
+})
+
+test('reads beyond the limit of those that wait are dropped, not piled up', () => {
+  const { node, storage } = leaderOfThree()
+  for (let count = 0; count < waitingReadsMax + 5; count++) node.readIndex(Buffer.from('r'))
+  const context = drive(node, storage).messages[0]?.context
+  node.step(message({ type: MessageType.MsgHeartbeatResp, term: 2, context }))
+  expect(drive(node, storage).readStates).toHaveLength(waitingReadsMax)
 })
 
 test('settings that cannot work are refused', () => {

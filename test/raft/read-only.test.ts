@@ -47,7 +47,7 @@ test('reads share the round whose heartbeats have not left, and no other', () =>
   expect(reads.waitingCount).toBe(1)
 })
 
-test('an answer to a later round confirms the earlier ones too, and an old answer takes nothing back', () => {
+test('an answer to a later round confirms the earlier ones, an old one takes nothing back', () => {
   const reads = new ReadOnly()
   reads.add(read('a'), 7)
   const first = contextOf(reads)

@@ -196,7 +196,11 @@ export class ScriptCluster {
     const { term, vote, role, leader, commit, applied, leadTransferee } = member.node.status()
     const transfer = leadTransferee === 0n ? '' : ` hands-over-to=${describeId(leadTransferee)}`
     this.#printed.push(
-      `${describeId(member.id)}: ${role} term=${term} vote=${describeId(vote)} leader=${describeId(leader)} commit=${commit} applied=${applied} ${describeConfState(member.confState)}${transfer}`,
+      [
+        `${describeId(member.id)}: ${role} term=${term} vote=${describeId(vote)}`,
+        `leader=${describeId(leader)} commit=${commit} applied=${applied}`,
+        describeConfState(member.confState) + transfer,
+      ].join(' '),
     )
   }
 
@@ -213,7 +217,7 @@ export class ScriptCluster {
 
 const idOf = (word: string | undefined): bigint => BigInt(`0x${word}`)
 
-/** `send 2->1 MsgAppResp term=1 index=3 hint=2 reject`: a message as a foreign member may write it. */
+/** `send 2->1 MsgAppResp term=1 index=3 hint=2 reject`: as a foreign member may write it. */
 function messageOf({ words, values }: Command): Message {
   const [route = '', name = '', ...flags] = words
   const [from, to] = route.split('->').map(idOf)
