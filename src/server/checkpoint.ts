@@ -27,7 +27,7 @@ import {
   metaKey,
   removedMember,
 } from '../storage/schema.js'
-import { writeSnapFile } from '../storage/snap-file.js'
+import { purgeSnapFiles, writeSnapFile } from '../storage/snap-file.js'
 import type { Wal } from '../storage/wal/writer.js'
 import type { Alarms } from './alarm.js'
 import type { Membership } from './membership.js'
@@ -206,6 +206,7 @@ export class Checkpointer {
     await writeSnapFile(snapDir, { ...position, confState, tree }, { files })
     await wal.saveSnapshot({ ...position, confState })
     await wal.release(position.index)
+    await purgeSnapFiles(snapDir, { files, log: logger })
     this.#lastIndex = position.index
     this.#lastSizeBytes = sizeBytes
     this.#forget(position, confState)

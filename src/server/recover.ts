@@ -61,8 +61,7 @@ export async function recoverMember(
   newState: NewState,
   options: RecoverOptions,
 ): Promise<Recovered> {
-  const isNew = !(await options.files.exists(dataDir.walDir))
-  if (isNew) return bootstrapMember(config, dataDir, newState, options)
+  if (!dataDir.hasLog) return bootstrapMember(config, dataDir, newState, options)
   if (!dataDir.hasDb) {
     throw new DataDirError(`database file ${dataDir.dbFile} of the backend is missing`)
   }
