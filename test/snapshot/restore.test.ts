@@ -43,6 +43,27 @@ test('the directory has what etcd expects, with its modes', async () => {
   expect((await verifySnapshot(`${dataDir}/member/snap/db`, parts)).findings).toEqual([])
 })
 
+// The whole log of a restored default member, as etcdutl 3.5 and 3.6 write it.
+const recordedLog = [
+  '040000000000008408041000000000002000000000000000080110bb81c7fc05',
+  '1a1608cdd2918bd2b881cf8e0110b298eaf1948386fccd010e00000000000082',
+  '08051094bbc7ed0e1a040800100000007400000000000084080210c2ee92950b',
+  '1a6a08011001180122620800100018cdd2918bd2b881cf8e0122517b22696422',
+  '3a31303237363635373734333933323937353433372c227065657255524c7322',
+  '3a5b22687474703a2f2f6c6f63616c686f73743a32333830225d2c226e616d65',
+  '223a2264656661756c74227d0000000019000000000000870803109b98d6c308',
+  '1a0f080110cdd2918bd2b881cf8e011801000000000000001d00000000000083',
+  '0805108d9eaeef0d1a13080110011a0d08cdd2918bd2b881cf8e012800000000',
+].join('')
+
+test('the log is byte for byte that of a real restore', async () => {
+  await using place = await temporaryDir()
+  const { walDir } = await restored(place.file('data'))
+  const log = await readFile(`${walDir}/0000000000000000-0000000000000000.wal`)
+  expect(log.subarray(0, 288).toString('hex')).toBe(recordedLog)
+  expect(log.subarray(288).every((byte) => byte === 0)).toBe(true)
+})
+
 test('all buckets are kept but for the members and what the log says', async () => {
   await using place = await temporaryDir()
   await restored(place.file('data'))
