@@ -21,6 +21,8 @@ const expiredMax = 500
 const spreadFrom = 1000
 /** ...so that at most this many expire within a second, three quarters of what is revoked in one. */
 const spreadPerSecond = 750
+/** What is left of a lease that does not count down: the nanoseconds of an int64, as etcd says. */
+const foreverSeconds = 9_223_372_036
 /** How often the remaining time of a long lease is worth an entry of the log. */
 const checkpointIntervalMs = 5 * 60_000
 /** Checkpoints that one entry carries. */
@@ -179,12 +181,13 @@ export class Lessor {
     return this.byId.get(id)?.remainingTtlSeconds ?? 0
   }
 
-  /** Only a primary knows what remains; elsewhere it is infinite. */
+  /** Only a primary knows what remains; elsewhere it is as good as infinite. */
   timeToLive(id: bigint): LeaseState | undefined {
     const lease = this.byId.get(id)
     if (lease === undefined) return undefined
     const { ttlSeconds, expiresMs, keys } = lease
-    const remainingSeconds = Math.max(-1, Math.floor((expiresMs - this.now()) / 1000))
+    const seconds = Math.max(-1, Math.floor((expiresMs - this.now()) / 1000))
+    const remainingSeconds = Math.min(seconds, foreverSeconds)
     const bytes = [...keys].map((key) => Buffer.from(key, 'latin1'))
     return { id, ttlSeconds, remainingSeconds, keys: bytes }
   }
