@@ -3,83 +3,21 @@
 //
 // The etcd of Debian is 3.4.23. It removes a tombstone exactly at the compact revision, where newer
 // ones keep it until the next compaction; the hash leaves it out, so that all releases agree.
-import { execFile, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Store } from '../../src/mvcc/store.js'
-
-const isInstalled = (() => {
-  try {
-    execFileSync('etcd', ['--version'])
-    execFileSync('etcdctl', ['version'])
-    return true
-  } catch {
-    console.warn('etcd or etcdctl is not installed: HashKV is not compared with a real server')
-    return false
-  }
-})()
-
-interface RealEtcd {
-  endpoint: string
-  stop(): Promise<void>
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-async function startEtcd(): Promise<RealEtcd> {
-  const dir = await mkdtemp(join(tmpdir(), 'tsctl-hash-'))
-  const endpoint = `http://127.0.0.1:${await freePort()}`
-  const peer = `http://127.0.0.1:${await freePort()}`
-  const urls = [
-    ...['--listen-client-urls', endpoint, '--advertise-client-urls', endpoint],
-    ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-    ...['--initial-cluster', `default=${peer}`, '--unsafe-no-fsync'],
-  ]
-  const etcd = spawn('etcd', ['--data-dir', join(dir, 'data'), ...urls], { stdio: 'pipe' })
-  const exited = once(etcd, 'exit')
-  // It says so in its log when clients are served.
-  await new Promise<void>((resolve, reject) => {
-    let log = ''
-    etcd.stderr.on('data', (chunk) => {
-      log += chunk
-      if (/ready to serve client requests|serving insecure client requests/.test(log)) resolve()
-    })
-    exited.then(() => reject(new Error(`etcd stopped:\n${log}`)), reject)
-  })
-  return {
-    endpoint,
-    stop: async () => {
-      etcd.kill('SIGKILL')
-      await exited
-      await rm(dir, { recursive: true })
-    },
-  }
-}
+import { describeWithEtcd, type RealEtcd, startRealEtcd } from '../support/real-etcd.js'
 
 let etcd: RealEtcd | undefined
 
-beforeAll(async () => {
-  if (isInstalled) etcd = await startEtcd()
-})
-
-afterAll(() => etcd?.stop())
+function server(): RealEtcd {
+  if (etcd === undefined) throw new Error('etcd is started before each suite that uses it')
+  return etcd
+}
 
 /** The JSON gateway: a write costs a millisecond there, and a process with etcdctl. */
 async function call(path: string, body: object): Promise<void> {
-  const response = await fetch(`${etcd?.endpoint}/v3/${path}`, {
+  const response = await fetch(`http://${server().endpoint}/v3/${path}`, {
     method: 'POST',
     body: JSON.stringify(body),
   })
@@ -88,21 +26,8 @@ async function call(path: string, body: object): Promise<void> {
 }
 
 async function realHash(revision: number): Promise<unknown> {
-  const { stdout } = await promisify(execFile)(
-    'etcdctl',
-    [
-      '--endpoints',
-      etcd?.endpoint ?? '',
-      'endpoint',
-      'hashkv',
-      '--rev',
-      `${revision}`,
-      '-w',
-      'json',
-    ],
-    { env: { ...process.env, ETCDCTL_API: '3' } },
-  )
-  const [{ HashKV }] = JSON.parse(stdout)
+  const words = ['endpoint', 'hashkv', '--rev', String(revision), '-w', 'json']
+  const [{ HashKV }] = JSON.parse(await server().etcdctl(words))
   return { hash: HashKV.hash, compactRevision: HashKV.compact_revision ?? 0 }
 }
 
@@ -184,10 +109,13 @@ async function compact(store: Store, revision: number): Promise<void> {
   for (const _ of store.compactionSteps()) void _
 }
 
-test.skipIf(!isInstalled)(
-  'a random history hashes like on a real etcd, at many revisions and through compactions',
-  { timeout: 60_000 },
-  async () => {
+describeWithEtcd('HashKV and a real etcd', () => {
+  beforeAll(async () => {
+    etcd = await startRealEtcd()
+  })
+  afterAll(() => etcd?.[Symbol.asyncDispose]())
+
+  test('a random history hashes alike, at many revisions and through compactions', async () => {
     const store = new Store()
     for (const lease of new Set(leases)) {
       if (lease !== 0n) await call('lease/grant', { ID: lease.toString(), TTL: '3600' })
@@ -220,5 +148,5 @@ test.skipIf(!isInstalled)(
     await compact(store, store.revision)
     await apply(store, [{ kind: 'put', key: Buffer.from('b'), value: Buffer.from('3'), lease: 0n }])
     expect(ourHash(store, 0)).toEqual(await realHash(0))
-  },
-)
+  })
+})
