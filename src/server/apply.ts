@@ -34,6 +34,7 @@ import {
   putOp,
   type TxnResult,
 } from './txn.js'
+import { applyV2Request, decodeV2Request } from './v2-request.js'
 import type { Wait } from './wait.js'
 
 /** What a request gave; the service that proposed it makes the answer of it. */
@@ -88,7 +89,10 @@ export class Applier {
   }
 
   #normal(data: Buffer): void {
+    const old = decodeV2Request(data)
+    if (old !== undefined) return applyV2Request(old, this.#parts.membership)
     const request = InternalRaftRequest.decode(data)
+    refuseAuth(request)
     const id = BigInt(request.header?.ID ?? request.ID)
     const { wait } = this.#parts
     try {
@@ -219,6 +223,30 @@ export class Applier {
     return { kind: 'done', revision: this.#parts.store.revision }
   }
 }
+
+/**
+ * Users and roles are not kept here. Going on without them would open to everybody what their
+ * owner has closed, so the member stops.
+ */
+function refuseAuth(request: InternalRaftRequest): void {
+  const found = authChanges.find((name) => request[name] !== undefined)
+  if (found === undefined) return
+  throw new Error(`the log has a request ${found}; this server does not have users and roles yet`)
+}
+
+const authChanges = [
+  'auth_enable',
+  'auth_disable',
+  'auth_user_add',
+  'auth_user_delete',
+  'auth_user_change_password',
+  'auth_user_grant_role',
+  'auth_user_revoke_role',
+  'auth_role_add',
+  'auth_role_delete',
+  'auth_role_grant_permission',
+  'auth_role_revoke_permission',
+] as const satisfies readonly (keyof InternalRaftRequest)[]
 
 function hasPut(request: TxnRequest): boolean {
   return [...request.success, ...request.failure].some(

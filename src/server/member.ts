@@ -21,7 +21,7 @@ import { DatabaseSize, Quota } from './quota.js'
 import type { Recovered } from './recover.js'
 import { RequestIds } from './request-id.js'
 import { Headers } from './rpc/header.js'
-import type { ServiceParts } from './rpc/services.js'
+import type { ServiceParts } from './rpc/parts.js'
 import { Wait } from './wait.js'
 
 /** Appends in flight to one follower, and the entries in one of them: etcd's figures. */

@@ -14,6 +14,7 @@ import { clusterId, memberId } from '../storage/cluster-id.js'
 import type { DataDir } from '../storage/data-dir.js'
 import { CorruptionError, DataDirError } from '../storage/errors.js'
 import {
+  authKey,
   type BucketName,
   clusterKey,
   decodeAlarm,
@@ -186,6 +187,7 @@ async function restoreState(dbFile: string, state: State, files: Files): Promise
   try {
     const meta = new Map<string, Buffer>()
     for await (const { key, value } of items(database, 'meta')) meta.set(key.toString(), value)
+    await refuseAuth(database)
     await restoreLeases(database, state)
     await restoreMembers(database, state)
     await restoreKeys(database, state, meta)
@@ -198,6 +200,26 @@ async function restoreState(dbFile: string, state: State, files: Files): Promise
   } finally {
     await database.close()
   }
+}
+
+/** A database with users would lose them here, and with them who may read it. */
+async function refuseAuth(database: Database): Promise<void> {
+  const enabled = await database.get('auth', authKey.enabled)
+  const isEnabled = enabled !== undefined && enabled[0] === 1
+  if (
+    isEnabled ||
+    (await hasItems(database, 'authUsers')) ||
+    (await hasItems(database, 'authRoles'))
+  ) {
+    throw new DataDirError(
+      `${database.file} has users or roles, which this server does not keep yet`,
+    )
+  }
+}
+
+async function hasItems(database: Database, bucket: BucketName): Promise<boolean> {
+  for await (const _ of items(database, bucket)) return true
+  return false
 }
 
 async function restoreLeases(database: Database, { lessor }: State): Promise<void> {

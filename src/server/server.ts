@@ -16,7 +16,8 @@ import { startMember } from './member.js'
 import { Membership } from './membership.js'
 import type { Platform } from './platform.js'
 import { memoryMember, type Recovered, recoverMember } from './recover.js'
-import { type ServiceParts, services } from './rpc/services.js'
+import type { ServiceParts } from './rpc/parts.js'
+import { services } from './rpc/services.js'
 
 export interface Server {
   /** Where clients reach it: the URLs listened on, each with the port that was taken. */

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AlarmType } from '../../api/gen/rpc.js'
 import { clusterVersion, etcdVersion } from '../../api/version.js'
-import type { ServiceParts } from '../rpc/services.js'
+import type { ServiceParts } from '../rpc/parts.js'
 
 /** The text is a message for a machine or a person; what it is says `type`. */
 interface Reply {

@@ -2,7 +2,7 @@
 import { type Member, MemberListRequest, MemberListResponse } from '../../api/gen/rpc.js'
 import type { MemberRecord } from '../../storage/schema.js'
 import { type MethodTable, service, unary } from './handlers.js'
-import type { ServiceParts } from './services.js'
+import type { ServiceParts } from './parts.js'
 
 export function clusterService(parts: ServiceParts): MethodTable {
   return service('etcdserverpb.Cluster', {

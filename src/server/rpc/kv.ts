@@ -18,8 +18,8 @@ import { checkPath, choosePath, executeReads, isReadOnly, isSerializable } from 
 import { operationAnswer, rangeAnswer, txnAnswer } from './answer.js'
 import { checkDeleteRequest, checkPutRequest, checkTxnRequest } from './checks.js'
 import { type MethodTable, service, streaming, unary } from './handlers.js'
+import type { ServiceParts } from './parts.js'
 import { rangeChunks } from './range-stream.js'
-import type { ServiceParts } from './services.js'
 import { fieldSize, writeField } from './wire.js'
 
 export function kvService(parts: ServiceParts): MethodTable {

@@ -14,7 +14,7 @@ import type { ServerStream } from '../../grpc/server.js'
 import { requestField } from '../proposer.js'
 import { leaseGrantCost } from '../quota.js'
 import { type MethodTable, service, streaming, unary } from './handlers.js'
-import type { ServiceParts } from './services.js'
+import type { ServiceParts } from './parts.js'
 
 export function leaseService(parts: ServiceParts): MethodTable {
   return service('etcdserverpb.Lease', {

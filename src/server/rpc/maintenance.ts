@@ -23,7 +23,7 @@ import { metaKey } from '../../storage/schema.js'
 import { defaultQuotaBytes } from '../config.js'
 import { requestField } from '../proposer.js'
 import { type MethodTable, service, streaming, unary } from './handlers.js'
-import type { ServiceParts } from './services.js'
+import type { ServiceParts } from './parts.js'
 
 export function maintenanceService(parts: ServiceParts): MethodTable {
   return service('etcdserverpb.Maintenance', {

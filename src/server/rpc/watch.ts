@@ -12,7 +12,7 @@ import type { WatchBatch, WatchEvent, WatchStream } from '../../mvcc/watchable-s
 import { requestOverheadBytes } from '../config.js'
 import { type MethodTable, service, streaming } from './handlers.js'
 import type { Headers } from './header.js'
-import type { ServiceParts } from './services.js'
+import type { ServiceParts } from './parts.js'
 import { fieldSize, writeField } from './wire.js'
 
 export function watchService(parts: ServiceParts): MethodTable {

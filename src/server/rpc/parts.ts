@@ -1,0 +1,37 @@
+// parts.ts: what the services of one member share.
+import type { Lessor } from '../../lease/lessor.js'
+import type { WatchableStore } from '../../mvcc/watchable-store.js'
+import type { Clock } from '../../platform/clock.js'
+import type { Log } from '../../platform/log.js'
+import type { Bucket } from '../../storage/bbolt/writer.js'
+import type { Alarms } from '../alarm.js'
+import type { ServerConfig } from '../config.js'
+import type { Membership } from '../membership.js'
+import type { Node } from '../node.js'
+import type { Proposer } from '../proposer.js'
+import type { DatabaseSize } from '../quota.js'
+import type { RequestIds } from '../request-id.js'
+import type { Headers } from './header.js'
+
+export interface ServiceParts {
+  config: ServerConfig
+  memberId: bigint
+  store: WatchableStore
+  lessor: Lessor
+  alarms: Alarms
+  membership: Membership
+  node: Node
+  proposer: Proposer
+  ids: RequestIds
+  headers: Headers
+  size: DatabaseSize
+  clock: Clock
+  log: Log
+  /**
+   * Lets a request of that cost pass, or raises the NOSPACE alarm and refuses it.
+   * @throws EtcdError noSpace
+   */
+  quotaCheck(costBytes: number): Promise<void> | undefined
+  /** The database as it is now, for a snapshot. */
+  capture(): readonly Bucket[]
+}
