@@ -2,7 +2,7 @@
 // a command that tries to connect fails the test.
 import { Readable, Writable } from 'node:stream'
 import type { Io } from '../../src/commands/session.js'
-import type { Connection, ConnectOptions } from '../../src/connection/connect.js'
+import { type Connection, type ConnectOptions, connect } from '../../src/connection/connect.js'
 import { main } from '../../src/main.js'
 import type { Clock } from '../../src/platform/clock.js'
 import { systemClock } from '../../src/platform/clock.js'
@@ -22,8 +22,8 @@ export interface Surroundings {
   stdin?: string | Buffer
   env?: Record<string, string>
   clock?: Clock
-  /** Stands in for the real one: by options, so that endpoints can differ. */
-  connection?: (options: ConnectOptions) => Stand
+  /** Stands in for the real one: by options, so that endpoints can differ. 'real' dials. */
+  connection?: 'real' | ((options: ConnectOptions) => Stand)
   stdout?: Writable & { isTTY?: boolean }
 }
 
@@ -47,8 +47,9 @@ export async function run(argv: readonly string[], around: Surroundings = {}): P
     onInterrupt: () => () => undefined,
     stayAwake: () => () => undefined,
     interrupt: () => undefined,
-    async connect(options) {
+    async connect(options, parts) {
       dialled.push(options)
+      if (around.connection === 'real') return connect(options, parts)
       if (around.connection === undefined) throw new Error('connected')
       const close = async (): Promise<void> => {
         closedCount++
