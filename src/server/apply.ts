@@ -90,7 +90,10 @@ export class Applier {
 
   #normal(data: Buffer): void {
     const old = decodeV2Request(data)
-    if (old !== undefined) return applyV2Request(old, this.#parts.membership)
+    if (old !== undefined) {
+      applyV2Request(old, this.#parts.membership)
+      return
+    }
     const request = InternalRaftRequest.decode(data)
     refuseAuth(request)
     const id = BigInt(request.header?.ID ?? request.ID)

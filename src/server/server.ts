@@ -12,7 +12,7 @@ import { Alarms } from './alarm.js'
 import type { State } from './checkpoint.js'
 import { ConfigError, listenAddress, requestOverheadBytes, type ServerConfig } from './config.js'
 import { handleHttp } from './http/handler.js'
-import { startMember } from './member.js'
+import { Member } from './member.js'
 import { Membership } from './membership.js'
 import type { Platform } from './platform.js'
 import { memoryMember, type Recovered, recoverMember } from './recover.js'
@@ -57,7 +57,7 @@ export async function startServer(config: ServerConfig, platform: Platform): Pro
   try {
     const recovered = await recover(config, platform, own)
     own(recovered.wal)
-    const member = own(startMember(config, recovered, platform))
+    const member = own(new Member(config, recovered, platform))
     await Promise.race([member.ready, member.failed.then((error) => Promise.reject(error))])
     const grpc = newServer(member.service, config)
     own({ close: () => grpc.close(stopGraceMs) })
