@@ -19,12 +19,12 @@ export type Campaign = 'preElection' | 'election' | 'transfer'
 export function hup(raft: Raft, campaign: Campaign): void {
   if (raft.role === 'leader') return
   if (!raft.canCampaign()) {
-    raft.trace?.(`is no voter, does not campaign`)
+    raft.trace?.('is no voter, does not campaign')
     return
   }
   // Such a change might say that it is no voter any more.
   if (raft.log.hasUnappliedConfChange(raft.config.messageBytesMax)) {
-    raft.trace?.(`has a membership change to apply, does not campaign`)
+    raft.trace?.('has a membership change to apply, does not campaign')
     return
   }
   startCampaign(raft, campaign)

@@ -38,7 +38,7 @@ export function tickLeader(raft: Raft): void {
   if (raft.electionElapsed >= electionTicks) {
     raft.electionElapsed = 0
     if (checkQuorum && !hasQuorum(raft)) {
-      raft.trace?.(`hears of no majority`)
+      raft.trace?.('hears of no majority')
       raft.becomeFollower(raft.term, nobody)
       return
     }

@@ -132,7 +132,7 @@ export class Raft {
     })
   }
 
-  /** A request that is passed on to the leader carries term 0: it is bound to no term. */
+  /** Passes a request on to the leader; proposals and reads carry term 0, bound to no term. */
   forward(message: Message): void {
     const from = message.from === nobody ? this.id : message.from
     const term = message.type === MessageType.MsgTransferLeader ? this.term : 0
