@@ -140,7 +140,7 @@ export class RawNode {
     return this.#propose({ Type: EntryType.EntryConfChange, Data: data })
   }
 
-  /** Called while a committed change is applied; node_id 0n has no effect, the server refused it. */
+  /** Called while a committed change is applied; node_id 0n: the server refused it, no effect. */
   applyConfChange(change: ConfChange): ConfState {
     const raft = this.#raft
     raft.switchTo(changedMembership(raft.tracker.membership, change))

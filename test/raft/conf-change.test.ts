@@ -1,3 +1,4 @@
+// Who belongs to the cluster after each kind of change, and what the tracker keeps of them.
 import { expect, test } from 'vitest'
 import { ConfChangeType } from '../../src/api/gen/raft.js'
 import { changedMembership, restoredMembership } from '../../src/raft/conf-change.js'

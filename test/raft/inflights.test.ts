@@ -1,3 +1,4 @@
+// The window of appends in flight, also against a plain queue as its model.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Inflights } from '../../src/raft/inflights.js'

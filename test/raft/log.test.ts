@@ -1,3 +1,4 @@
+// The log rules of raft §5.3 and §5.4 on one member's log, stable part and rest.
 import { expect, test } from 'vitest'
 import { type Entry, EntryType } from '../../src/api/gen/raft.js'
 import { Log } from '../../src/raft/log.js'

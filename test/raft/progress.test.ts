@@ -1,3 +1,4 @@
+// The three states in which a leader sees a member, move by move.
 import { expect, test } from 'vitest'
 import { Progress } from '../../src/raft/progress.js'
 

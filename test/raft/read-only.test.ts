@@ -1,3 +1,4 @@
+// Which answers to heartbeats confirm which reads.
 import { expect, test } from 'vitest'
 import { type Message, MessageType } from '../../src/api/gen/raft.js'
 import { ReadOnly } from '../../src/raft/read-only.js'

@@ -1,3 +1,4 @@
+// The log in memory as raft reads it back: append, compact, snapshots.
 import { expect, test } from 'vitest'
 import { type Entry, EntryType } from '../../src/api/gen/raft.js'
 import { MemoryStorage } from '../../src/raft/storage.js'
