@@ -2,7 +2,7 @@
 // what happens to output. No server: a stand-in takes the place of the connection.
 import { Writable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
-import { PutResponse, RangeResponse } from '../src/api/gen/rpc.js'
+import { PutResponse, RangeResponse, WatchResponse } from '../src/api/gen/rpc.js'
 import { EtcdError } from '../src/api/rpc-errors.js'
 import { argument } from '../src/commands/context.js'
 import { ConnectionError, ContextError } from '../src/connection/errors.js'
@@ -242,6 +242,23 @@ describe('output', () => {
     })
     const got = await run(['get', '', '--prefix', '-w', format], { connection, stdout })
     expect(got).toMatchObject({ code: 0, stderr: '', closedCount: 1 })
+  })
+
+  test('what a command that waits makes of a reader that leaves is no error', async () => {
+    const event = { kv: { key: Buffer.from('k'), value: Buffer.from('v') } }
+    const connection = (_options: unknown, { signal }: { signal?: AbortSignal | undefined }) => ({
+      async *watch() {
+        yield WatchResponse.fromPartial({ events: [event] })
+        if (!signal?.aborted)
+          await new Promise((resolve) => signal?.addEventListener('abort', resolve))
+        throw new ContextError('canceled')
+      },
+    })
+    const stdout = new Writable({
+      write: (_piece, _encoding, done) =>
+        done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
+    })
+    expect(await run(['watch', 'k'], { connection, stdout })).toMatchObject({ code: 0, stderr: '' })
   })
 
   test('a disk that is full is an error', async () => {

@@ -16,16 +16,15 @@ export async function runDefrag(ctx: CommandContext, options: DefragOptions): Pr
   let failureCount = 0
   for (const endpoint of await endpointList(ctx, options)) {
     const start = ctx.clock.now()
-    const took = (): string => `took ${durationText(elapsedNs(ctx, start))}`
-    try {
-      await withEndpoint(ctx, endpoint, ({ maintenance }) =>
-        maintenance.defragment(ctx.commandBudget()()),
-      )
-      await ctx.write(`Finished defragmenting etcd member[${endpoint}]. ${took()}\n`)
-    } catch (error) {
+    const failure = await withEndpoint(ctx, endpoint, ({ maintenance }) =>
+      maintenance.defragment(ctx.commandBudget()()),
+    ).then(() => undefined, messageOf)
+    const took = `took ${durationText(elapsedNs(ctx, start))}`
+    if (failure === undefined) {
+      await ctx.write(`Finished defragmenting etcd member[${endpoint}]. ${took}\n`)
+    } else {
       failureCount++
-      const what = `Failed to defragment etcd member[${endpoint}]. ${took()}.`
-      ctx.warn(`${what} (${messageOf(error)})\n`)
+      ctx.warn(`Failed to defragment etcd member[${endpoint}]. ${took}. (${failure})\n`)
     }
   }
   if (failureCount > 0) throw new CommandError('', { exitCode: 1 })

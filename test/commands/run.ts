@@ -2,7 +2,12 @@
 // a command that tries to connect fails the test.
 import { Readable, Writable } from 'node:stream'
 import type { Io } from '../../src/commands/session.js'
-import { type Connection, type ConnectOptions, connect } from '../../src/connection/connect.js'
+import {
+  type Connection,
+  type ConnectOptions,
+  type ConnectParts,
+  connect,
+} from '../../src/connection/connect.js'
 import { main } from '../../src/main.js'
 import type { Clock } from '../../src/platform/clock.js'
 import { systemClock } from '../../src/platform/clock.js'
@@ -23,7 +28,7 @@ export interface Surroundings {
   env?: Record<string, string>
   clock?: Clock
   /** Stands in for the real one: by options, so that endpoints can differ. 'real' dials. */
-  connection?: 'real' | ((options: ConnectOptions) => Stand)
+  connection?: 'real' | ((options: ConnectOptions, parts: ConnectParts) => Stand)
   stdout?: Writable & { isTTY?: boolean }
 }
 
@@ -55,7 +60,7 @@ export async function run(argv: readonly string[], around: Surroundings = {}): P
         closedCount++
       }
       // A stand-in has what the command uses; anything else fails as undefined.
-      return { close, ...around.connection(options) } as Connection
+      return { close, ...around.connection(options, parts) } as Connection
     },
   }
   const code = await main(argv, io)
