@@ -4,7 +4,7 @@
 //
 // Events that find no room are not queued: the watcher is parked and told from history later.
 // Answers to requests always go in; whoever reads requests waits for whenRoom() between them.
-import type { WatchBatch } from './watcher.js'
+import type { WatchBatch } from './watch-event.js'
 
 /** Event batches that wait at most, as in etcd; more only grows memory for a slow client. */
 const eventBatchesMax = 128
@@ -18,8 +18,9 @@ export class BatchQueue {
   private wakeConsumer: (() => void) | undefined
   private readonly wakeRequests: (() => void)[] = []
 
-  get hasRoomForEvents(): boolean {
-    return this.eventBatches < eventBatchesMax
+  /** How many more event batches may be pushed. */
+  get roomForEvents(): number {
+    return eventBatchesMax - this.eventBatches
   }
 
   get isEmpty(): boolean {

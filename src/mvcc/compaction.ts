@@ -22,6 +22,7 @@ export class Compactor {
   private readonly state: StoreState
   private readonly jobs: CompactionJob[] = []
   private finished: number
+  private holders = 0
 
   constructor(state: StoreState, finishedRevision: number) {
     this.state = state
@@ -43,10 +44,19 @@ export class Compactor {
     this.jobs.push(new CompactionJob(this.state, { revision, previous }))
   }
 
+  /** Nothing is removed until the function that this returns is called. */
+  hold(): () => void {
+    this.holders++
+    return () => {
+      this.holders--
+    }
+  }
+
   /** One slice of work; false when nothing is left to do. */
   step(count: number): boolean {
     const job = this.jobs[0]
     if (job === undefined) return false
+    if (this.holders > 0) return true
     if (job.step(count)) {
       this.jobs.shift()
       this.finished = job.revision

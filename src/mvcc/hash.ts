@@ -61,17 +61,23 @@ export class RevisionHasher {
   }
 }
 
-/** Hashes the records of a store, one pass. */
-export function hashRecords(
+/** Records hashed between two yields: a few milliseconds. */
+const recordsPerStep = 10_000
+
+/** Hashes records in one pass. No compaction may remove any of them before it is through. */
+export function* hashSteps(
   records: readonly Stored[],
   revisions: { hashRevision: number; compactRevision: number },
-): RevisionHash {
+): Generator<void, RevisionHash, void> {
   const hasher = new RevisionHasher(revisions)
   const { hashRevision, compactRevision } = revisions
-  for (const record of records) {
+  const { length } = records
+  for (let i = 0; i < length; i++) {
+    const record = records[i] as Stored // i < length
     if (record.main > hashRevision) break
     const isOld = record.main <= compactRevision
     hasher.add(record, !isOld || record.index.newestAt(hashRevision) === record)
+    if (i % recordsPerStep === recordsPerStep - 1) yield
   }
   return hasher.result()
 }

@@ -11,7 +11,7 @@
 import assert from 'node:assert'
 import { EtcdError } from '../api/rpc-errors.js'
 import { Compactor, recordsPerStep } from './compaction.js'
-import { hashRecords, type RevisionHash } from './hash.js'
+import { hashSteps, type RevisionHash } from './hash.js'
 import type { Stored } from './key-index.js'
 import { keyText, type RangeAt, type RangeResult, readRange } from './range.js'
 import { type BucketRecord, type RestoreOptions, Restorer } from './restore.js'
@@ -125,13 +125,30 @@ export class Store {
 
   /** 0: the newest; below 0: a hash over nothing. */
   hashKv(revision: number): RevisionHash {
+    const steps = this.hashKvSteps(revision)
+    for (;;) {
+      const step = steps.next()
+      if (step.done) return step.value
+    }
+  }
+
+  /**
+   * The same with a few milliseconds between two yields, in which reads and writes may go on;
+   * removals wait. To be run to its end, or ended by return().
+   */
+  *hashKvSteps(revision: number): Generator<void, RevisionHash, void> {
+    const { compactRevision, records, revision: newest } = this.state
     const known = revision > 0 ? this.compactor.hashes.at(revision) : undefined
     if (known !== undefined) return known
-    const { compactRevision, records, revision: newest } = this.state
     if (revision > 0 && revision < compactRevision) throw new EtcdError('compacted')
     if (revision > newest) throw new EtcdError('futureRevision')
     const hashRevision = revision === 0 ? newest : revision
-    return hashRecords(records, { hashRevision, compactRevision })
+    const release = this.compactor.hold()
+    try {
+      return yield* hashSteps(records, { hashRevision, compactRevision })
+    } finally {
+      release()
+    }
   }
 
   /** Hashes that the last compactions left behind, oldest first; they do not survive a restart. */

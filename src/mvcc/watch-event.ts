@@ -1,5 +1,6 @@
-// watch-event.ts: one change as watchers are told of it. Its bytes are made once, when the first
-// answer needs them, and shared by everyone who gets the event.
+// watch-event.ts: one change as watchers are told of it, and the batch in which it goes to one of
+// them. The event's bytes are made once, when the first answer needs them, and shared by everyone
+// who gets the event.
 import type { Stored } from './key-index.js'
 import { deletedSize, varintSize, writeDeleted, writeVarint } from './key-value.js'
 
@@ -27,6 +28,21 @@ export class WatchEvent {
     this.bytes ??= encodeEvent(this.kv, this.prev)
     return this.bytes
   }
+}
+
+/** One WatchResponse to be. */
+export interface WatchBatch {
+  /** -1 for a failed create and for an answer to a progress request. */
+  readonly watchId: bigint
+  /** For the header; 0 in a cancel because of compaction. */
+  readonly revision: number
+  /** Whole revisions in order; empty for created, canceled and progress. Shared: do not change. */
+  readonly events: readonly WatchEvent[]
+  readonly created?: true
+  readonly canceled?: true
+  readonly cancelReason?: string
+  /** The oldest revision that can still be watched, when that is why the watcher ended. */
+  readonly compactRevision?: number
 }
 
 function encodeEvent(kv: Stored, prev: Stored | undefined): Buffer {

@@ -15,6 +15,7 @@ import {
   type WatchCreate,
   type WatchCreated,
   Watcher,
+  type WatcherHome,
 } from './watcher.js'
 
 export class WatchStream implements AsyncIterable<WatchBatch> {
@@ -22,6 +23,11 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
   private readonly hub: WatchHub
   private readonly queue = new BatchQueue()
   private readonly watchers = new Map<bigint, Watcher>()
+  private readonly home: WatcherHome = {
+    queue: this.queue,
+    watchers: this.watchers,
+    behind: new Set(),
+  }
   private nextId = 0n
 
   constructor(store: Store, hub: WatchHub) {
@@ -65,7 +71,7 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
 
   /** Answers with the revision up to which the client was told everything, if that is the newest. */
   requestProgress(): void {
-    this.hub.syncStream(this.watchers)
+    this.hub.syncStream(this.home)
     const watchers = [...this.watchers.values()]
     if (watchers.length === 0 || !watchers.every((watcher) => this.isCurrent(watcher))) return
     this.queue.push({ watchId: noWatchId, revision: this.store.revision, events: [] })
@@ -73,7 +79,7 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
 
   /** A progress interval is over: tells the watchers that asked for it and had no event in it. */
   progressTick(): void {
-    if (!this.queue.hasRoomForEvents) return
+    if (this.queue.roomForEvents <= 0) return
     const { revision } = this.store
     for (const watcher of this.watchers.values()) {
       if (!watcher.options.progressNotify) continue
@@ -96,7 +102,7 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
 
   /** The next batch if there is one now; makes room for watchers that are behind. */
   take(): WatchBatch | undefined {
-    if (this.queue.isEmpty) this.hub.syncStream(this.watchers)
+    if (this.queue.isEmpty) this.hub.syncStream(this.home)
     return this.queue.take()
   }
 
@@ -144,12 +150,8 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
       end: end === undefined || end.length === 0 ? undefined : endText(end),
       ...{ startRevision, prevKv, progressNotify, noPut, noDelete },
     }
-    const parts = { queue: this.queue, siblings: this.watchers }
-    return new Watcher(
-      options,
-      parts,
-      startRevision === 0 ? this.store.revision + 1 : startRevision,
-    )
+    const nextRevision = startRevision === 0 ? this.store.revision + 1 : startRevision
+    return new Watcher(options, this.home, nextRevision)
   }
 
   private idFor(asked: bigint): bigint {

@@ -87,6 +87,11 @@ export class WatchableStore {
     return this.store.hashKv(revision)
   }
 
+  /** hashKv() in slices; see the store's. */
+  hashKvSteps(revision: number): Generator<void, RevisionHash, void> {
+    return this.store.hashKvSteps(revision)
+  }
+
   compactionHashes(): readonly RevisionHash[] {
     return this.store.compactionHashes()
   }

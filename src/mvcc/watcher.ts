@@ -8,9 +8,10 @@
 // A synced watcher is told of each revision as it is made; an unsynced one is told from the
 // records, in batches, when its stream has room.
 import type { BatchQueue } from './batch-queue.js'
+import type { Stored } from './key-index.js'
 import type { WatchEvent } from './watch-event.js'
 
-export type { WatchEvent } from './watch-event.js'
+export type { WatchBatch, WatchEvent } from './watch-event.js'
 
 export interface WatchCreate {
   /** Empty: from the first key on. */
@@ -34,21 +35,6 @@ export interface WatchCreated {
   readonly failed?: string
 }
 
-/** One WatchResponse to be. */
-export interface WatchBatch {
-  /** -1 for a failed create and for an answer to a progress request. */
-  readonly watchId: bigint
-  /** For the header; 0 in a cancel because of compaction. */
-  readonly revision: number
-  /** Whole revisions in order; empty for created, canceled and progress. Shared: do not change. */
-  readonly events: readonly WatchEvent[]
-  readonly created?: true
-  readonly canceled?: true
-  readonly cancelReason?: string
-  /** The oldest revision that can still be watched, when that is why the watcher ended. */
-  readonly compactRevision?: number
-}
-
 /** A failed create and an answer to a progress request belong to no watcher. */
 export const noWatchId = -1n
 
@@ -65,31 +51,40 @@ export interface WatcherOptions {
   readonly noDelete: boolean
 }
 
+/** What the watchers of one stream share. */
+export interface WatcherHome {
+  /** Where their batches go. */
+  readonly queue: BatchQueue
+  /** All of them, by id; a watcher that ends leaves. */
+  readonly watchers: Map<bigint, Watcher>
+  /** Those that are not synced. */
+  readonly behind: Set<Watcher>
+}
+
 export class Watcher {
   readonly options: WatcherOptions
-  /** Where its batches go: the queue of its stream. */
-  readonly queue: BatchQueue
-  /** The watchers of its stream, which it leaves when it ends. */
-  readonly siblings: Map<bigint, Watcher>
+  readonly home: WatcherHome
   /**
    * Told of every matching event before this revision. While synced it may lag behind, because
    * events that do not match do not move it.
    */
   nextRevision: number
-  isSynced = false
   /** No event since the last progress tick. */
   isQuiet = true
   /** Events of the revision that is being handed around. */
   pending: WatchEvent[] | undefined
 
-  constructor(
-    options: WatcherOptions,
-    { queue, siblings }: { queue: BatchQueue; siblings: Map<bigint, Watcher> },
-    nextRevision: number,
-  ) {
+  constructor(options: WatcherOptions, home: WatcherHome, nextRevision: number) {
     this.options = options
-    this.queue = queue
-    this.siblings = siblings
+    this.home = home
     this.nextRevision = nextRevision
   }
+
+  get isSynced(): boolean {
+    return !this.home.behind.has(this)
+  }
+}
+
+export function isFiltered({ options }: Watcher, { tombstone }: Stored): boolean {
+  return tombstone ? options.noDelete : options.noPut
 }

@@ -89,6 +89,24 @@ test('the hashes of the last ten compactions are kept', () => {
   expect(store.hashKv(5).hashRevision).toBe(5)
 })
 
+test('a hash made in slices is that of its beginning, whatever happens meanwhile', () => {
+  const store = known()
+  put(store, ...Array.from({ length: 25_000 }, (_, i): [string, string] => ['k', String(i)]))
+  store.compact(4)
+  const expected = store.hashKv(0)
+  const steps = store.hashKvSteps(0)
+  const compaction = store.compactionSteps(3)
+  steps.next()
+  put(store, ['a', 'later'], ['k', 'later'])
+  store.compact(20_000)
+  for (let i = 0; i < 10; i++) expect(compaction.next().done).toBe(false)
+  let step = steps.next()
+  while (!step.done) step = steps.next()
+  expect(step.value).toEqual(expected)
+  for (const _ of compaction) void _
+  expect(store.finishedCompactRevision).toBe(20_000)
+})
+
 test('records larger than the gathering buffer hash like small ones', () => {
   const pairs: [string, string][] = [
     ['a', 'x'.repeat(70_000)],

@@ -1,0 +1,107 @@
+// watch-history.ts: what happened, for watchers that are behind: one batch of past events each.
+//
+// A watcher of one key reads that key's own list of records, so other keys cost nothing. Watchers
+// of intervals read the list of all records in one pass, which asks a tree of their intervals about
+// each record: a thousand clients that come back together cost one walk, not a thousand.
+//
+//     records    ... 41 42 43 44 45 46 47 ...        watcher A is at 42, B at 44
+//                       └── the pass ──┘             both go on at 47 next time
+
+import { IntervalTree } from './interval-tree.js'
+import type { Stored } from './key-index.js'
+import { SharedEvents } from './shared-events.js'
+import type { Store } from './store.js'
+import type { WatchEvent } from './watch-event.js'
+import { isFiltered, type Watcher } from './watcher.js'
+
+/** Revisions in one batch, as in etcd. */
+const revisionsMax = 1000
+/** A batch ends after the revision that passes this size, however few revisions it has. */
+const bytesMax = 1024 * 1024
+/** Records that one pass looks at, so that others get their turn: a few milliseconds. */
+const recordsMax = 100_000
+
+export interface History {
+  /** Whole revisions in order; may be empty even if there is more to come. */
+  readonly events: readonly WatchEvent[]
+  /** Where the next batch starts; undefined: this one reaches the newest revision. */
+  readonly next: number | undefined
+}
+
+/** One batch for each watcher. None of them starts below the compact revision. */
+export function readHistory(store: Store, watchers: readonly Watcher[]): Map<Watcher, History> {
+  const batches = new Map(watchers.map((watcher) => [watcher, new Batch(watcher)]))
+  const ranges: Batch[] = []
+  for (const [{ options, nextRevision }, batch] of batches) {
+    if (options.end !== undefined) ranges.push(batch)
+    else
+      store.visitHistory(options.key, nextRevision, (record) =>
+        batch.add(record, new SharedEvents(store, record)),
+      )
+  }
+  if (ranges.length > 0) readRanges(store, ranges)
+  return batches
+}
+
+function readRanges(store: Store, batches: readonly Batch[]): void {
+  const tree = new IntervalTree<Batch>()
+  let from = Number.POSITIVE_INFINITY
+  for (const batch of batches) {
+    const { key, end = '' } = batch.watcher.options
+    tree.add(key, end, batch)
+    from = Math.min(from, batch.watcher.nextRevision)
+  }
+  const { list, start } = store.recordsFrom(from)
+  const end = endOfPass(list, start)
+  for (let i = start; i < end; i++) {
+    const record = list[i] as Stored // i < length
+    const events = new SharedEvents(store, record)
+    tree.visit(record.keyText, (batch) => batch.add(record, events))
+  }
+  const next = list[end]?.main
+  if (next !== undefined) for (const batch of batches) batch.stopAt(next)
+}
+
+/** Not within a revision: it would be told in two pieces. */
+function endOfPass(list: readonly Stored[], start: number): number {
+  let end = Math.min(start + recordsMax, list.length)
+  while (end < list.length && list[end]?.main === list[end - 1]?.main) end++
+  return end
+}
+
+class Batch implements History {
+  readonly watcher: Watcher
+  readonly events: WatchEvent[] = []
+  next: number | undefined
+  private revisions = 0
+  private bytes = 0
+  private last = 0
+
+  constructor(watcher: Watcher) {
+    this.watcher = watcher
+  }
+
+  /** False once the batch is full. */
+  add(record: Stored, events: SharedEvents): boolean {
+    const { main } = record
+    if (this.next !== undefined) return false
+    if (main < this.watcher.nextRevision || isFiltered(this.watcher, record)) return true
+    if (main !== this.last) {
+      if (this.revisions === revisionsMax || this.bytes >= bytesMax) {
+        this.next = main
+        return false
+      }
+      this.last = main
+      this.revisions++
+    }
+    const event = events.get(this.watcher.options.prevKv)
+    this.bytes += record.size + (event.prev?.size ?? 0)
+    this.events.push(event)
+    return true
+  }
+
+  /** The pass ended here; a batch that was full earlier, or starts later, stays as it is. */
+  stopAt(main: number): void {
+    this.next ??= Math.max(main, this.watcher.nextRevision)
+  }
+}
