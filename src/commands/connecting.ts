@@ -2,9 +2,10 @@
 // may have to be asked, and where the endpoints are may have to be looked up in DNS; everything
 // else is a matter of names.
 import type { ConnectOptions } from '../connection/connect.js'
+import type { Resolving } from './discovery.js'
 import type { GlobalOptions } from './global-flags.js'
 
-export interface Asking {
+export interface Asking extends Resolving {
   /** The text that a person types at `prompt`, without an echo. */
   password(prompt: string): Promise<string>
 }
@@ -13,9 +14,12 @@ export async function connectOptions(
   globals: GlobalOptions,
   asking: Asking,
 ): Promise<ConnectOptions> {
+  const { discoverySrv, insecureDiscovery } = globals
+  const isDiscovered = discoverySrv !== ''
+  const endpoints = isDiscovered ? await discovered(globals, asking) : globals.endpoints
   const user = await identity(globals, asking)
   return {
-    endpoints: globals.endpoints,
+    endpoints,
     dialTimeoutMs: globals.dialTimeoutMs,
     keepaliveTimeMs: globals.keepaliveTimeMs,
     keepaliveTimeoutMs: globals.keepaliveTimeoutMs,
@@ -27,11 +31,17 @@ export async function connectOptions(
       cacert: globals.cacert,
       insecureSkipVerify: globals.insecureSkipTlsVerify,
       insecureTransport: globals.insecureTransport,
-      serverName: undefined,
+      // Records that anyone may have forged must lead to a server of that domain.
+      serverName: isDiscovered && !insecureDiscovery ? discoverySrv : undefined,
     },
     user,
     token: globals.authJwtToken === '' ? undefined : globals.authJwtToken,
   }
+}
+
+async function discovered(globals: GlobalOptions, asking: Asking): Promise<readonly string[]> {
+  const { discoveredEndpoints } = await import('./discovery.js')
+  return discoveredEndpoints(globals, asking)
 }
 
 /** A user without a password goes unnamed: etcdctl does not authenticate then, and so do we. */

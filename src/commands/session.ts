@@ -8,6 +8,7 @@ import type { Clock } from '../platform/clock.js'
 import type { Random } from '../platform/random.js'
 import { connectOptions } from './connecting.js'
 import type { CommandContext, Environment } from './context.js'
+import type { SrvRecord } from './discovery.js'
 import { debugLines, globalOptions } from './environment.js'
 import type { GlobalOptions } from './global-flags.js'
 import type { Parsed } from './parse.js'
@@ -27,6 +28,8 @@ export interface Io {
   stayAwake(): () => void
   /** Ends the process as Ctrl-C does. */
   interrupt(): void
+  /** Stands in for DNS in a test. */
+  resolveSrv?(name: string): Promise<readonly SrvRecord[]>
   /** Stands in for the real connection in a test. */
   readonly connect?: typeof connect
 }
@@ -65,7 +68,7 @@ export function newSession(parsed: Parsed, io: Io, { printing, warn }: Writing):
       const { write } = printing
       return askPassword(prompt, { stdin: stdin(), write, interrupt: () => io.interrupt() })
     }
-    return connectOptions(globals(), { password })
+    return connectOptions(globals(), { password, resolveSrv: io.resolveSrv ?? resolveSrv, warn })
   })
   const format = once(() => chosenFormat(globals(), io))
 
@@ -130,6 +133,10 @@ export function newSession(parsed: Parsed, io: Io, { printing, warn }: Writing):
   }
 
   return { context, close }
+}
+
+async function resolveSrv(name: string): Promise<readonly SrvRecord[]> {
+  return (await import('node:dns/promises')).resolveSrv(name)
 }
 
 /** The function's answer, asked for once. */

@@ -58,3 +58,58 @@ test('limits, times and files are handed on', async () => {
     tls: { cert: 'c', key: 'k', cacert: '', insecureTransport: false, insecureSkipVerify: true },
   })
 })
+
+describe('endpoints from DNS', () => {
+  const records: Record<string, { name: string; port: number; priority: number }[]> = {
+    '_etcd-client-ssl._tcp.example.com': [
+      { name: 'late', port: 2, priority: 20 },
+      { name: 'early', port: 1, priority: 10 },
+    ],
+    '_etcd-client._tcp.example.com': [{ name: 'plain', port: 3, priority: 0 }],
+    '_etcd-client-x._tcp.example.com': [{ name: 'other', port: 4, priority: 0 }],
+    '_etcd-client-empty._tcp.example.com': [],
+  }
+  async function resolveSrv(name: string) {
+    const found = records[name]
+    if (found === undefined) throw new Error(`querySrv ENOTFOUND ${name}`)
+    return found
+  }
+  const discover = (...words: string[]) =>
+    run(['get', 'k', '-d', 'example.com', ...words], { connection, resolveSrv })
+
+  test('secure ones come first, each by priority', async () => {
+    const got = await discover()
+    expect(got.dialled[0]?.endpoints).toEqual([
+      ...['https://early:1', 'https://late:2', 'http://plain:3'],
+    ])
+    expect(got.dialled[0]?.tls.serverName).toBeUndefined()
+  })
+
+  test('insecure ones can be refused, and the name of the server is then the domain', async () => {
+    const got = await discover('--insecure-discovery=false')
+    expect(got.dialled[0]?.endpoints).toEqual(['https://early:1', 'https://late:2'])
+    expect(got.dialled[0]?.tls.serverName).toBe('example.com')
+    expect(got.stderr).toBe('ignoring discovered insecure endpoint "http://plain:3"\n')
+  })
+
+  test('one service is enough', async () => {
+    const got = await discover('--discovery-srv-name=x')
+    expect(got.dialled[0]?.endpoints).toEqual(['http://other:4'])
+  })
+
+  test('nothing found leaves --endpoints', async () => {
+    const got = await discover('--discovery-srv-name=empty', '--endpoints=a:1')
+    expect(got.dialled[0]?.endpoints).toEqual(['a:1'])
+  })
+
+  test('no answer at all is an error', async () => {
+    const got = await discover('--discovery-srv-name=no')
+    expect(got).toMatchObject({
+      code: 1,
+      stderr:
+        'Error: dns lookup errors: querySrv ENOTFOUND _etcd-client-ssl-no._tcp.example.com and ' +
+        'querySrv ENOTFOUND _etcd-client-no._tcp.example.com\n',
+      dialled: [],
+    })
+  })
+})

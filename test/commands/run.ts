@@ -30,6 +30,7 @@ export interface Surroundings {
   /** Stands in for the real one: by options, so that endpoints can differ. 'real' dials. */
   connection?: 'real' | ((options: ConnectOptions, parts: ConnectParts) => Stand)
   stdout?: Writable & { isTTY?: boolean }
+  resolveSrv?: Io['resolveSrv']
 }
 
 /** As much of a connection as the command at hand uses. */
@@ -52,6 +53,7 @@ export async function run(argv: readonly string[], around: Surroundings = {}): P
     onInterrupt: () => () => undefined,
     stayAwake: () => () => undefined,
     interrupt: () => undefined,
+    resolveSrv: around.resolveSrv ?? (async () => []),
     async connect(options, parts) {
       dialled.push(options)
       if (around.connection === 'real') return connect(options, parts)
