@@ -23,7 +23,7 @@ export interface CheckOptions {
   files: Files
   /** Told of each bucket, in order, before its leaves. */
   onBucket?: (name: Buffer) => void
-  /** Shown each sound leaf of the bucket that was last told of. */
+  /** Shown each sound leaf of the bucket last told of, good only until this returns. */
   onLeaf?: (leaf: Leaf) => void
 }
 
@@ -45,7 +45,9 @@ async function check(
   { onBucket, onLeaf }: CheckOptions,
 ): Promise<DatabaseCheck> {
   const meta = await liveMeta(file, handle)
-  const pages = new PageFile(file, handle, meta)
+  // The buckets' own entries are kept while their trees are read, the leaves of those are not.
+  const pages = new PageFile(file, handle, meta, { reusesMemory: false })
+  const passing = new PageFile(file, handle, meta, { reusesMemory: true })
   const findings: CorruptionError[] = []
   let findingCount = 0
   const onDamage = (error: CorruptionError): void => {
@@ -56,7 +58,7 @@ async function check(
   for (const bucket of buckets) {
     onBucket?.(bucket.name)
     await reporting(onDamage, async () => {
-      for await (const leaf of bucketLeaves(pages, bucket, walk)) onLeaf?.(leaf)
+      for await (const leaf of bucketLeaves(passing, bucket, walk)) onLeaf?.(leaf)
     })
   }
   // Behind damaged pages whole subtrees are unknown, and all would seem to be lost pages.

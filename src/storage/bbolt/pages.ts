@@ -29,17 +29,30 @@ export const roundSizeBytes = 512 * 1024
 interface Run {
   readonly from: number
   readonly data: Buffer
+  /** What `data` is a part of. */
+  readonly memory: Buffer
+}
+
+export interface PageFileOptions {
+  /**
+   * Memory is used again for other pages once release() gave it back. For passes that keep nothing
+   * of a page; spares the system handing out and clearing fresh memory as large as the file.
+   */
+  reusesMemory: boolean
 }
 
 export class PageFile {
   readonly file: string
   readonly meta: Meta
   readonly #handle: FileHandle
+  readonly #reusesMemory: boolean
+  readonly #spare: Buffer[] = []
 
-  constructor(file: string, handle: FileHandle, meta: Meta) {
+  constructor(file: string, handle: FileHandle, meta: Meta, options: PageFileOptions) {
     this.file = file
     this.meta = meta
     this.#handle = handle
+    this.#reusesMemory = options.reusesMemory
   }
 
   offsetOf(id: number): number {
@@ -60,6 +73,14 @@ export class PageFile {
       else spans.push({ from, end })
     }
     return new FetchedPages(await Promise.all(spans.map((span) => this.#run(span.from, span.end))))
+  }
+
+  /** Nothing of these pages is needed any more. */
+  release(fetched: FetchedPages): void {
+    if (!this.#reusesMemory) return
+    for (const { memory } of fetched.runs) {
+      if (memory.length === readSizeMax) this.#spare.push(memory)
+    }
   }
 
   /** The block of page `id`, of which at least the first page was fetched. Checks its header. */
@@ -94,13 +115,20 @@ export class PageFile {
   }
 
   async #run(from: number, end: number): Promise<Run> {
-    // Not from Node's pool: what a caller keeps of a block should not hold unrelated memory.
-    const data = Buffer.allocUnsafeSlow(end - from)
+    const memory = this.#memory(end - from)
+    const data = memory.subarray(0, end - from)
     const size = await this.#handle.read(data, from)
     if (size < data.length) {
       throw this.fail(from + size, `${data.length - size} more bytes`, 'the end of the file')
     }
-    return { from, data }
+    return { from, data, memory }
+  }
+
+  #memory(size: number): Buffer {
+    const isWorthSparing = this.#reusesMemory && size > readSizeMax / 2 && size <= readSizeMax
+    const spare = isWorthSparing ? this.#spare.pop() : undefined
+    // Not from Node's pool: what a caller keeps of a block should not hold unrelated memory.
+    return spare ?? Buffer.allocUnsafeSlow(isWorthSparing ? readSizeMax : size)
   }
 }
 
@@ -108,10 +136,10 @@ const knownFlags: ReadonlySet<number> = new Set(Object.values(pageFlag))
 
 /** Pieces of the file that are in memory. */
 export class FetchedPages {
-  readonly #runs: readonly Run[]
+  readonly runs: readonly Run[]
 
   constructor(runs: readonly Run[]) {
-    this.#runs = runs
+    this.runs = runs
   }
 
   /** Bytes of a page that is known to be here. */
@@ -123,10 +151,10 @@ export class FetchedPages {
 
   find(offset: number, size: number): Buffer | undefined {
     let low = 0
-    let high = this.#runs.length
+    let high = this.runs.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      const run = this.#runs[middle]
+      const run = this.runs[middle]
       if (run === undefined) return undefined
       if (offset < run.from) high = middle
       else if (offset >= run.from + run.data.length) low = middle + 1

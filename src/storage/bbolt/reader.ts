@@ -49,7 +49,9 @@ const bucketsMax = 1024
 export async function openDatabase(file: string, options: { files: Files }): Promise<Database> {
   const handle = await options.files.open(file, 'read')
   try {
-    const pages = new PageFile(file, handle, await liveMeta(file, handle))
+    const pages = new PageFile(file, handle, await liveMeta(file, handle), {
+      reusesMemory: false,
+    })
     const reached = new PageSet(pages.meta.highWaterMark)
     const buckets = await listBuckets(pages, { reached })
     return newDatabase(pages, buckets, () => handle.close())

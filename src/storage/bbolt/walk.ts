@@ -53,6 +53,8 @@ interface Level {
   fetched: FetchedPages
   /** Children before this one are fetched, or have been. */
   fetchedEnd: number
+  /** The round after this one, being read while this one is looked at. */
+  upcoming: Promise<FetchedPages> | undefined
 }
 
 /** `namedAt` is where the file says that `id` is the root. */
@@ -68,27 +70,35 @@ export async function* walkLeaves(
   } catch (error) {
     reportOrThrow(error, options)
   }
-  for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
-    const child = level.children[level.next++]
-    if (child === undefined) {
-      levels.pop()
-      continue
+  try {
+    for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+      const child = level.children[level.next++]
+      if (child === undefined) {
+        pages.release(level.fetched)
+        levels.pop()
+        continue
+      }
+      let visited: Leaf | Pending[] | undefined
+      try {
+        visited = await visit(pages, level, child, options)
+        if (levels.length >= depthMax) {
+          throw pages.fail(pages.offsetOf(child.id), `at most ${depthMax} levels`, 'more')
+        }
+      } catch (error) {
+        reportOrThrow(error, options)
+      }
+      if (visited instanceof Leaf) yield visited
+      else if (visited !== undefined) levels.push(newLevel(visited))
     }
-    let visited: Leaf | Pending[] | undefined
-    try {
-      visited = await visit(pages, level, child, options)
-      if (levels.length >= depthMax)
-        throw pages.fail(pages.offsetOf(child.id), `at most ${depthMax} levels`, 'more')
-    } catch (error) {
-      reportOrThrow(error, options)
-    }
-    if (visited instanceof Leaf) yield visited
-    else if (visited !== undefined) levels.push(newLevel(visited))
+  } finally {
+    // The caller may close the file next.
+    await Promise.allSettled(levels.map(({ upcoming }) => upcoming))
   }
 }
 
 function newLevel(children: readonly Pending[]): Level {
-  return { children, next: 0, fetched: new FetchedPages([]), fetchedEnd: 0 }
+  const fetched = new FetchedPages([])
+  return { children, next: 0, fetched, fetchedEnd: 0, upcoming: undefined }
 }
 
 function reportOrThrow(error: unknown, { onDamage }: WalkOptions): void {
@@ -102,18 +112,29 @@ async function visit(
   child: Pending,
   options: WalkOptions,
 ): Promise<Leaf | Pending[]> {
-  if (level.next > level.fetchedEnd) {
-    const from = level.fetchedEnd
-    level.fetchedEnd = from + Math.max(1, Math.floor(roundSizeBytes / pages.meta.pageSizeBytes))
-    const round = level.children.slice(from, level.fetchedEnd)
-    level.fetched = await pages.fetch(round.map(({ id }) => id))
-  }
+  if (level.next > level.fetchedEnd) await fetchRound(pages, level)
   const block = await pages.block(child.id, level.fetched)
   claim(pages, block, options.reached)
   const { flags } = block.header
   if (flags === pageFlag.leaf) return leafOf(pages, block, child, options)
   if (flags === pageFlag.branch) return childrenOf(pages, block, child, options)
   throw pages.fail(block.offset + 8, 'a branch or a leaf', `page flags ${flags}`)
+}
+
+async function fetchRound(pages: PageFile, level: Level): Promise<void> {
+  pages.release(level.fetched)
+  level.fetched = new FetchedPages([])
+  const size = Math.max(1, Math.floor(roundSizeBytes / pages.meta.pageSizeBytes))
+  const begin = (from: number): Promise<FetchedPages> =>
+    pages.fetch(level.children.slice(from, from + size).map(({ id }) => id))
+  const from = level.next - 1
+  const round = level.upcoming ?? begin(from)
+  level.upcoming = undefined
+  level.fetched = await round
+  level.fetchedEnd = from + size
+  if (level.fetchedEnd >= level.children.length) return
+  level.upcoming = begin(level.fetchedEnd)
+  level.upcoming.catch(() => {}) // Seen when the round is due.
 }
 
 function claim(pages: PageFile, { header, offset }: Block, reached: PageSet): void {
