@@ -40,6 +40,11 @@ export class PageBuilder {
     return this.#chunks.ready
   }
 
+  /** Takes back memory of a chunk that nobody looks at any more. */
+  reuse(chunk: Buffer): void {
+    this.#chunks.reuse(chunk)
+  }
+
   /** Known once end() was called. */
   get meta(): Meta {
     assert(this.#meta !== undefined, 'end() comes first')
@@ -168,22 +173,28 @@ function bucketHeader(root: number): Buffer {
   return value
 }
 
-/** Memory for pages, zeroed, handed out in file order. */
+/** Memory for pages, handed out in file order, with whatever was in it before. */
 class Chunks {
   readonly ready: Buffer[] = []
   readonly #pageSizeBytes: number
-  #chunk = Buffer.alloc(0)
+  #chunk: Buffer = Buffer.alloc(0)
   #used = 0
+  readonly #spare: Buffer[] = []
 
   constructor(pageSizeBytes: number) {
     this.#pageSizeBytes = pageSizeBytes
+  }
+
+  reuse(chunk: Buffer): void {
+    // A chunk that was cut short or is for one large block is not worth keeping.
+    if (chunk.length === chunkSizeBytes) this.#spare.push(chunk)
   }
 
   block(pages: number): Buffer {
     const size = pages * this.#pageSizeBytes
     if (this.#used + size > this.#chunk.length) {
       this.flush()
-      this.#chunk = Buffer.alloc(Math.max(size, chunkSizeBytes))
+      this.#chunk = this.#fresh(Math.max(size, chunkSizeBytes))
     }
     this.#used += size
     return this.#chunk.subarray(this.#used - size, this.#used)
@@ -193,5 +204,10 @@ class Chunks {
     if (this.#used > 0) this.ready.push(this.#chunk.subarray(0, this.#used))
     this.#chunk = Buffer.alloc(0)
     this.#used = 0
+  }
+
+  #fresh(size: number): Buffer {
+    const spare = size === chunkSizeBytes ? this.#spare.pop() : undefined
+    return spare ?? Buffer.allocUnsafeSlow(size)
   }
 }

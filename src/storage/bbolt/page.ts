@@ -74,7 +74,7 @@ export function writeId(data: Buffer, id: number, at: number): void {
   data.writeUInt32LE(Math.floor(id / 2 ** 32), at + 4)
 }
 
-/** Fills the records and data of a leaf into `page`, whose other bytes are zero. */
+/** Writes the records and data of a leaf, and zeros to the end of `page`. The header is not its. */
 export function writeLeafItems(page: Buffer, items: readonly Item[], flags: number): void {
   let record = pageHeaderSize
   let data = pageHeaderSize + recordSize * items.length
@@ -89,9 +89,10 @@ export function writeLeafItems(page: Buffer, items: readonly Item[], flags: numb
     data += key.length + value.length
   }
   assert(data <= page.length, `leaf data ends at ${data}, page at ${page.length}`)
+  page.fill(0, data)
 }
 
-/** Fills the records and keys of a branch into `page`, whose other bytes are zero. */
+/** Writes the records and keys of a branch, and zeros to the end of `page`. */
 export function writeBranchChildren(page: Buffer, children: readonly Child[]): void {
   let record = pageHeaderSize
   let data = pageHeaderSize + recordSize * children.length
@@ -104,4 +105,5 @@ export function writeBranchChildren(page: Buffer, children: readonly Child[]): v
     data += key.length
   }
   assert(data <= page.length, `branch data ends at ${data}, page at ${page.length}`)
+  page.fill(0, data)
 }

@@ -80,7 +80,7 @@ export async function writeDatabase(
   try {
     for await (const chunk of pageChunks(builder, buckets, pause)) {
       await writing
-      writing = handle.write([chunk], position)
+      writing = handle.write([chunk], position).then(() => builder.reuse(chunk))
       writing.catch(() => {}) // A failure is seen at the next await, which may be a while.
       position += chunk.length
     }
