@@ -3,6 +3,7 @@
 //   tsctl.cjs            the command line tool without the server, one file
 //   tsctl.cjs.*.cache    V8's compiled form of it, for the Node that builds
 //   server.cjs           `tsctl server`, loaded only by that command
+//   chalk.cjs, ...       packages that few commands need
 //   index.js, types/     the library (types only for a package: `--types`, or npm pack)
 //
 // How a `get` starts is what the form was chosen by. Processor time of whole processes, smallest
@@ -48,6 +49,26 @@ const lazyBuiltins = {
   },
 }
 
+/** Packages that few commands need, each a bundle of its own. */
+const rarePackages = ['chalk', 'cli-table3', 'ora']
+
+const packagesApart = {
+  name: 'packages-apart',
+  setup(context) {
+    context.onResolve({ filter: new RegExp(`^(${rarePackages.join('|')})$`) }, ({ path: name }) => {
+      return { path: `./${name}.cjs`, external: true }
+    })
+  },
+}
+
+/** One such package as CommonJS: the default export, with the others as its properties. */
+function packageBundle(name) {
+  const contents = `const all = require('${name}')
+    module.exports = Object.assign(all.default ?? all, all)`
+  const stdin = { contents, resolveDir: root }
+  return build({ ...commonJs, stdin, outfile: path.join(next, `${name}.cjs`) })
+}
+
 /** The server is a bundle of its own: what `get` never runs, it must not read. */
 const serverApart = {
   name: 'server-apart',
@@ -82,8 +103,9 @@ async function bundle() {
       ...commonJs,
       entryPoints: ['src/main.ts'],
       outfile: path.join(next, 'tsctl.cjs'),
-      plugins: [lazyBuiltins, serverApart],
+      plugins: [lazyBuiltins, serverApart, packagesApart],
     }),
+    ...rarePackages.map(packageBundle),
     build({
       ...commonJs,
       entryPoints: ['src/commands/server.ts'],
