@@ -146,6 +146,5 @@ export function processIo(): Io {
       const timer = setInterval(() => undefined, 2 ** 30)
       return () => clearInterval(timer)
     },
-    interrupt: () => process.kill(process.pid, 'SIGINT'),
   }
 }

@@ -33,6 +33,11 @@ export interface CommandContext {
   warn(text: string): void
   /** All of standard input. */
   readStdin(): Promise<Buffer>
+  /**
+   * One line of standard input, white space around it cut; nothing of it is shown on a terminal.
+   * Without a prompt nothing is written either.
+   */
+  askPassword(prompt?: string): Promise<string>
   /** Standard input piece by piece, for commands that answer while they read. */
   readonly stdin: AsyncIterable<Uint8Array>
   /** Standard error itself, for a spinner. `isTTY` says whether a person is watching. */

@@ -1,37 +1,46 @@
 // prompt.ts: asks for a password. The prompt goes to standard output, where etcdctl puts it. On a
 // terminal nothing of the answer is shown; elsewhere one line of standard input is the answer.
+// SIGINT, SIGTERM and Ctrl-C give the terminal back and end the command with code 255.
+import { argument } from './argument.js'
+import { CommandError } from './context.js'
 
 export interface Prompting {
   readonly stdin: NodeJS.ReadableStream & {
     readonly isTTY?: boolean
+    readonly readableEnded?: boolean
     setRawMode?(isRaw: boolean): unknown
   }
   write(text: string): Promise<void>
-  /** What Ctrl-C does while the terminal hands it over as a character. */
-  interrupt(): void
+  /** Catches SIGINT and SIGTERM until the answer is called. */
+  onInterrupt(callback: () => void): () => void
 }
 
 /** Longest answer that is waited for, so that a stream without line feeds cannot fill memory. */
 const answerBytesMax = 64 * 1024
 
-export async function askPassword(prompt: string, prompting: Prompting): Promise<string> {
-  const { stdin, write } = prompting
+export async function askPassword(
+  prompt: string | undefined,
+  { stdin, write, onInterrupt }: Prompting,
+): Promise<string> {
   const setRaw = (isRaw: boolean): void => {
     if (stdin.isTTY) stdin.setRawMode?.(isRaw)
   }
-  const interrupt = (): void => {
-    setRaw(false) // the shell must not get a silent terminal back
-    prompting.interrupt()
-  }
-  await write(prompt)
+  if (prompt !== undefined) await write(prompt)
   setRaw(true)
-  const answer = await readLine({ stdin, write, interrupt }).finally(() => setRaw(false))
-  await write('\n')
-  return answer.trim()
+  const interrupted = new AbortController()
+  const stopCatching = onInterrupt(() => interrupted.abort())
+  try {
+    const answer = await readLine(stdin, interrupted.signal)
+    if (prompt !== undefined) await write('\n')
+    return answer.trim()
+  } finally {
+    stopCatching()
+    setRaw(false) // the shell must not get a silent terminal back
+  }
 }
 
 /** One line, byte by byte, so that what follows it stays in the stream for the next reader. */
-function readLine({ stdin, interrupt }: Prompting): Promise<string> {
+function readLine(stdin: Prompting['stdin'], interrupted: AbortSignal): Promise<string> {
   const line: number[] = []
   return new Promise((resolve, reject) => {
     const settle = (act: () => void): void => {
@@ -39,17 +48,21 @@ function readLine({ stdin, interrupt }: Prompting): Promise<string> {
       stdin.off('readable', onReadable)
       stdin.off('end', onEnd)
       stdin.off('error', onError)
+      interrupted.removeEventListener('abort', onInterrupt)
       act()
     }
-    const answer = (): void => settle(() => resolve(Buffer.from(line).toString()))
+    const answer = (): void => settle(() => resolve(argument(Buffer.from(line))))
     const onEnd = answer
     const onError = (error: Error): void => settle(() => reject(error))
+    const onInterrupt = (): void =>
+      settle(() => reject(new CommandError('', { exitCode: interruptedCode })))
     const onReadable = (): void => {
       for (let piece = stdin.read(1); piece !== null; piece = stdin.read(1)) {
         const byte = Buffer.from(piece)[0] ?? 0
         const what = meaning(byte, stdin.isTTY === true)
-        if (what === 'interrupt' || what === 'end' || line.length >= answerBytesMax) {
-          if (what === 'interrupt') settle(interrupt)
+        const isFull = line.length >= answerBytesMax
+        if (what === 'interrupt' || what === 'end' || isFull) {
+          if (what === 'interrupt') onInterrupt()
           else answer()
           return
         }
@@ -57,11 +70,20 @@ function readLine({ stdin, interrupt }: Prompting): Promise<string> {
         else line.push(byte)
       }
     }
+    // A stream that ended during an earlier question says so no more.
+    if (stdin.readableEnded) {
+      resolve('')
+      return
+    }
     stdin.on('readable', onReadable)
     stdin.on('end', onEnd)
     stdin.on('error', onError)
+    interrupted.addEventListener('abort', onInterrupt)
   })
 }
+
+/** etcdctl's code for a question that was not answered. */
+const interruptedCode = 255
 
 type Meaning = 'interrupt' | 'end' | 'erase' | 'text'
 

@@ -26,8 +26,6 @@ export interface Io {
   onInterrupt(callback: () => void): () => void
   /** Keeps the process alive while it only waits, until the answer is called. */
   stayAwake(): () => void
-  /** Ends the process as Ctrl-C does. */
-  interrupt(): void
   /** Stands in for DNS in a test. */
   resolveSrv?(name: string): Promise<readonly SrvRecord[]>
   /** Stands in for the real connection in a test. */
@@ -62,13 +60,14 @@ export function newSession(parsed: Parsed, io: Io, { printing, warn }: Writing):
     isStdinUsed = true
     return io.stdin
   }
+  const askPassword = async (prompt?: string): Promise<string> => {
+    const { askPassword: ask } = await import('./prompt.js')
+    const { write } = printing
+    return ask(prompt, { stdin: stdin(), write, onInterrupt: io.onInterrupt })
+  }
   const settings = once((): Promise<ConnectOptions> => {
-    const password = async (prompt: string): Promise<string> => {
-      const { askPassword } = await import('./prompt.js')
-      const { write } = printing
-      return askPassword(prompt, { stdin: stdin(), write, interrupt: () => io.interrupt() })
-    }
-    return connectOptions(globals(), { password, resolveSrv: io.resolveSrv ?? resolveSrv, warn })
+    const resolver = io.resolveSrv ?? resolveSrv
+    return connectOptions(globals(), { password: askPassword, resolveSrv: resolver, warn })
   })
   const format = once(() => chosenFormat(globals(), io))
 
@@ -105,6 +104,7 @@ export function newSession(parsed: Parsed, io: Io, { printing, warn }: Writing):
     write: printing.write,
     warn,
     readStdin: async () => Buffer.concat(await pieces(stdin())),
+    askPassword,
     get stdin() {
       return stdin()
     },

@@ -51,7 +51,6 @@ export function liveRun(
       }
     },
     stayAwake: () => () => {},
-    interrupt: () => {},
   })
   return {
     type: (text) => void stdin.write(text),

@@ -1,8 +1,11 @@
 // A password typed at a terminal: nothing is shown, keys are acted on, and what follows the line
 // stays for the next reader.
 import { PassThrough } from 'node:stream'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { bytes } from '../../src/commands/context.js'
 import { askPassword } from '../../src/commands/prompt.js'
+
+const never = () => () => undefined
 
 interface Typed {
   answer: string
@@ -21,8 +24,7 @@ async function typed(keys: string, { isTTY }: { isTTY: boolean }): Promise<Typed
   const write = async (text: string): Promise<void> => {
     shown += text
   }
-  const interrupt = (): void => undefined
-  const asked = askPassword('Password: ', { stdin, write, interrupt })
+  const asked = askPassword('Password: ', { stdin, write, onInterrupt: never })
   stdin.end(keys)
   const answer = await asked
   return { answer, shown, isRaw, rest: `${stdin.read() ?? ''}` }
@@ -45,16 +47,59 @@ test('elsewhere the line is taken as it is, and what follows stays', async () =>
   expect(got).toMatchObject({ answer: 'a\u007fb', rest: 'rest', isRaw: [] })
 })
 
-test('Ctrl-C gives the terminal back and interrupts', async () => {
-  const isRaw: boolean[] = []
-  const stdin = Object.assign(new PassThrough(), {
-    isTTY: true,
-    setRawMode: (raw: boolean) => isRaw.push(raw),
+test('without a prompt nothing is written', async () => {
+  const stdin = new PassThrough()
+  const write = async (): Promise<void> => {
+    throw new Error('wrote')
+  }
+  stdin.end('pw\n')
+  expect(await askPassword(undefined, { stdin, write, onInterrupt: never })).toBe('pw')
+})
+
+test('the end of the input is an empty answer, also to the next question', async () => {
+  const stdin = new PassThrough()
+  const prompting = { stdin, write: async () => undefined, onInterrupt: never }
+  stdin.end('only line')
+  expect(await askPassword('1', prompting)).toBe('only line')
+  expect(await askPassword('2', prompting)).toBe('')
+  expect(await askPassword('3', prompting)).toBe('')
+})
+
+test('bytes that are no text stay what they are', async () => {
+  const stdin = new PassThrough()
+  stdin.end(Buffer.from('p\xff\n', 'latin1'))
+  const answer = await askPassword('', { stdin, write: async () => undefined, onInterrupt: never })
+  expect(bytes(answer)).toEqual(Buffer.from('p\xff', 'latin1'))
+})
+
+describe('the terminal is given back and the command ends with 255', () => {
+  const asking = () => {
+    const isRaw: boolean[] = []
+    const stdin = Object.assign(new PassThrough(), {
+      isTTY: true,
+      setRawMode: (raw: boolean) => isRaw.push(raw),
+    })
+    let interrupt = (): void => undefined
+    const onInterrupt = (callback: () => void) => {
+      interrupt = callback
+      return () => undefined
+    }
+    const asked = askPassword('', { stdin, write: async () => undefined, onInterrupt })
+    return { asked, isRaw, stdin, interrupt: () => interrupt() }
+  }
+
+  test('by Ctrl-C', async () => {
+    const { asked, stdin, isRaw } = asking()
+    stdin.write('ab\u0003')
+    await expect(asked).rejects.toMatchObject({ message: '', exitCode: 255 })
+    expect(isRaw).toEqual([true, false])
   })
-  const interrupted = new Promise<void>((resolve) => {
-    void askPassword('Password: ', { stdin, write: async () => undefined, interrupt: resolve })
+
+  test('by a signal', async () => {
+    const { asked, isRaw, interrupt } = asking()
+    await Promise.resolve() // until the prompt is written
+    interrupt()
+    await expect(asked).rejects.toMatchObject({ message: '', exitCode: 255 })
+    expect(isRaw).toEqual([true, false])
   })
-  stdin.write('ab\u0003')
-  await interrupted
-  expect(isRaw).toEqual([true, false])
 })

@@ -52,7 +52,6 @@ export async function run(argv: readonly string[], around: Surroundings = {}): P
     random: systemRandom,
     onInterrupt: () => () => undefined,
     stayAwake: () => () => undefined,
-    interrupt: () => undefined,
     resolveSrv: around.resolveSrv ?? (async () => []),
     async connect(options, parts) {
       dialled.push(options)
