@@ -8,10 +8,10 @@ import { EtcdError } from '../api/rpc-errors.js'
 import type { Files } from '../platform/files.js'
 import { type Database, type Leaf, openDatabase } from '../storage/bbolt/reader.js'
 import { crc32c } from '../storage/crc32c.js'
-import { decodeRevision, metaKey } from '../storage/schema.js'
+import { decodeRevision, metaKey, type RevisionKey } from '../storage/schema.js'
 import { SnapshotError, systemReason } from './errors.js'
 import { KeyTable } from './key-table.js'
-import { userKey } from './record.js'
+import { type KeySpan, userKey } from './record.js'
 
 export interface SnapshotHashKv {
   hash: number
@@ -33,13 +33,14 @@ export async function snapshotHashKv(
     throw error
   })
   try {
+    const asked = options.revision ?? 0
     const compactRevision = await compactedAt(database)
-    const current = Math.max(await lastRevision(database), compactRevision)
-    const hashRevision = options.revision || current
-    if (hashRevision < compactRevision) throw new EtcdError('compacted')
-    if (hashRevision > current) throw new EtcdError('futureRevision')
-    const hash = await hashOf(database, { compactRevision, hashRevision })
-    return { hash, hashRevision, compactRevision }
+    if (asked > 0 && asked < compactRevision) throw new EtcdError('compacted')
+    const range = { compactRevision, limit: asked > 0 ? asked : Number.POSITIVE_INFINITY }
+    const { hash, lastRevision } = await hashOf(database, range)
+    const current = Math.max(lastRevision, compactRevision)
+    if (asked > current) throw new EtcdError('futureRevision')
+    return { hash, hashRevision: asked > 0 ? asked : current, compactRevision }
   } finally {
     await database.close()
   }
@@ -56,31 +57,29 @@ async function compactedAt(database: Database): Promise<number> {
   return revision
 }
 
-/** A new store is at revision 1. */
-async function lastRevision(database: Database): Promise<number> {
-  let revision = 1
-  for await (const leaf of database.leaves('key')) {
-    if (leaf.count > 0) revision = recordAt(database, leaf, leaf.count - 1).main
-  }
-  return revision
-}
-
 interface HashRange {
   compactRevision: number
-  hashRevision: number
+  /** Records above it do not count. */
+  limit: number
 }
 
-async function hashOf(database: Database, range: HashRange): Promise<number> {
+async function hashOf(
+  database: Database,
+  range: HashRange,
+): Promise<{ hash: number; lastRevision: number }> {
   const kept = await latestRecords(database, range)
   const keepsNothing = kept.countNonZero() === 0
   let hash = crc32c(Buffer.from('key'))
+  let lastRevision = 1 // Of a store to which nothing was ever written.
   let ordinal = 0
   for await (const leaf of database.leaves('key')) {
     // Neighbours in the page that both count are hashed as one piece.
     let [start, end] = [0, 0]
     for (let at = 0; at < leaf.count; at++) {
       ordinal++
-      if (!counts(leaf, at, ordinal)) continue
+      const revision = revisionAt(database, leaf, at)
+      lastRevision = revision.main
+      if (!counts(leaf, at, revision)) continue
       if (leaf.keyStart(at) !== end) {
         hash = crc32c(leaf.bytes.subarray(start, end), hash)
         start = leaf.keyStart(at)
@@ -89,21 +88,22 @@ async function hashOf(database: Database, range: HashRange): Promise<number> {
     }
     hash = crc32c(leaf.bytes.subarray(start, end), hash)
   }
-  return hash
+  return { hash, lastRevision }
 
-  function counts(leaf: Leaf, at: number, ordinal: number): boolean {
-    const { main, tombstone, key } = recordAt(database, leaf, at)
-    if (main > range.hashRevision) return false
+  function counts(leaf: Leaf, at: number, { main, tombstone }: RevisionKey): boolean {
+    if (main > range.limit) return false
     if (main > range.compactRevision) return true
     if (tombstone && main === range.compactRevision) return false
-    return keepsNothing || kept.get(leaf.bytes, key.start, key.end) === ordinal
+    if (keepsNothing) return true
+    const key = keyAt(database, leaf, at)
+    return kept.get(leaf.bytes, key.start, key.end) === ordinal
   }
 }
 
 /** For each key, which record counted from 1 is its latest; 0 when that is a deletion. */
 async function latestRecords(
   database: Database,
-  { compactRevision, hashRevision }: HashRange,
+  { compactRevision, limit }: HashRange,
 ): Promise<KeyTable<Uint32Array>> {
   const latest = new KeyTable((length) => new Uint32Array(length))
   // Nothing is left out, so nobody will ask.
@@ -112,21 +112,28 @@ async function latestRecords(
   for await (const leaf of database.leaves('key')) {
     for (let at = 0; at < leaf.count; at++) {
       ordinal++
-      const { main, tombstone, key } = recordAt(database, leaf, at)
-      if (main > hashRevision) return latest
+      const { main, tombstone } = revisionAt(database, leaf, at)
+      if (main > limit) return latest
+      const key = keyAt(database, leaf, at)
       latest.set(leaf.bytes, key.start, key.end, tombstone ? 0 : ordinal)
     }
   }
   return latest
 }
 
-function recordAt(database: Database, leaf: Leaf, at: number) {
-  const valueStart = leaf.valueStart(at)
-  const revision = decodeRevision(leaf.bytes, leaf.keyStart(at), valueStart)
-  const key = userKey(leaf.bytes, valueStart, leaf.valueEnd(at))
-  if (revision === undefined || key === undefined) {
-    const where = `${database.file} at ${leaf.offset(at)}`
-    throw new SnapshotError(`cannot read ${where}: the record does not decode`)
-  }
-  return { ...revision, key }
+function revisionAt(database: Database, leaf: Leaf, at: number): RevisionKey {
+  const revision = decodeRevision(leaf.bytes, leaf.keyStart(at), leaf.valueStart(at))
+  if (revision === undefined) throw unreadable(database, leaf, at)
+  return revision
+}
+
+function keyAt(database: Database, leaf: Leaf, at: number): KeySpan {
+  const key = userKey(leaf.bytes, leaf.valueStart(at), leaf.valueEnd(at))
+  if (key === undefined) throw unreadable(database, leaf, at)
+  return key
+}
+
+function unreadable(database: Database, leaf: Leaf, at: number): SnapshotError {
+  const where = `${database.file} at ${leaf.offset(at)}`
+  return new SnapshotError(`cannot read ${where}: the record does not decode`)
 }
