@@ -8,7 +8,7 @@
 //
 // An error class carries its code as `exitCode`; an error without one is a 1.
 import { typedWords } from './commands/argv.js'
-import { bytes, type CommandLine } from './commands/context.js'
+import { bytes, type CommandLine, goQuote } from './commands/context.js'
 import { type Found, find, UnknownCommandError } from './commands/find.js'
 import { ParseError, parse } from './commands/parse.js'
 import { OutputClosed, printingTo } from './commands/printing.js'
@@ -27,15 +27,16 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   }
   // When nobody reads standard error any more, nobody needs to be told.
   io.stderr.on('error', () => undefined)
+  const writing: Writing = { printing, warn, isDebug: false }
   try {
-    await perform(argv, io, { printing, warn })
+    await perform(argv, io, writing)
     await printing.flush()
     return 0
   } catch (error) {
     // A reader that has seen enough ends the command, whatever that made of it: no failure.
     if (error instanceof OutputClosed || printing.isReaderGone()) return 0
     await printing.flush().catch(() => undefined)
-    warn(await errorText(error, argv, io))
+    warn(await errorText(error, argv, writing))
     return exitCode(error)
   }
 }
@@ -73,7 +74,11 @@ function localFlags(
   return Object.fromEntries(entries)
 }
 
-async function errorText(error: unknown, argv: readonly string[], io: Io): Promise<string> {
+async function errorText(
+  error: unknown,
+  argv: readonly string[],
+  { isDebug }: Writing,
+): Promise<string> {
   if (error instanceof UnknownCommandError) return unknownCommandText(error)
   const message = error instanceof Error ? error.message : String(error)
   const line = message === '' ? '' : `Error: ${message}\n`
@@ -81,13 +86,13 @@ async function errorText(error: unknown, argv: readonly string[], io: Io): Promi
     const { usageText } = await import('./commands/help.js')
     return `${line}${usageText(await find(argv, table), table)}\n`
   }
-  return `${explanation(error, argv.includes('--debug') || io.env.ETCDCTL_DEBUG === 'true')}${line}`
+  return `${explanation(error, { isDebug })}${line}`
 }
 
 function unknownCommandText({ typed, suggestions }: UnknownCommandError): string {
   const names = suggestions.map((name) => `\t${name}\n`).join('')
   const meant = names === '' ? '' : `\nDid you mean this?\n${names}\n`
-  const line = `Error: unknown command ${JSON.stringify(typed)} for "tsctl"\n`
+  const line = `Error: unknown command ${goQuote(typed)} for "tsctl"\n`
   return `${line}${meant}Run 'tsctl --help' for usage.\n`
 }
 
@@ -95,10 +100,13 @@ function unknownCommandText({ typed, suggestions }: UnknownCommandError): string
  * What stands above the error line, for a person: why nothing was reached in time, or with
  * --debug the whole way down to the first cause.
  */
-function explanation(error: unknown, isDebug: boolean): string {
+function explanation(error: unknown, { isDebug }: { isDebug: boolean }): string {
   const causes: Error[] = []
   for (let next = causeOf(error); next !== undefined; next = causeOf(next)) causes.push(next)
-  if (isDebug) return causes.map((cause) => `caused by: ${cause.stack ?? cause.message}\n`).join('')
+  if (isDebug) {
+    const all = error instanceof Error ? [error, ...causes] : causes
+    return all.map(({ stack, message }) => `${stack ?? message}\n`).join('')
+  }
   const isTimeout = isObject(error) && error.code === 'deadlineExceeded'
   const reason = causes.find((cause) => cause.name !== 'RpcError')
   return isTimeout && reason !== undefined ? `no endpoint was reached: ${reason.message}\n` : ''

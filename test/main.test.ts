@@ -183,6 +183,14 @@ describe('exit codes', () => {
     })
   })
 
+  test('--debug tells the way down to the first cause', async () => {
+    const cause = new Error('the first cause')
+    const rangeRaw = failing(new EtcdError('noLeader', { cause }))
+    const got = await run(['get', 'a', '--debug'], { connection: () => ({ rangeRaw }) })
+    expect(got.stderr).toMatch(/\nError: the first cause\n {4}at /)
+    expect(lastLine(got)).toBe('Error: etcdserver: no leader')
+  })
+
   test('a format that cannot print the answer is refused after the request', async () => {
     const requests: unknown[] = []
     const kv = {

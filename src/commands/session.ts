@@ -36,6 +36,8 @@ export interface Io {
 export interface Writing {
   readonly printing: Printing
   warn(text: string): void
+  /** Whether --debug is on; known once a command has asked for the global flags. */
+  isDebug: boolean
 }
 
 export interface Session {
@@ -43,7 +45,8 @@ export interface Session {
   close(): Promise<void>
 }
 
-export function newSession(parsed: Parsed, io: Io, { printing, warn }: Writing): Session {
+export function newSession(parsed: Parsed, io: Io, writing: Writing): Session {
+  const { printing, warn } = writing
   const ended = new AbortController()
   printing.closed.addEventListener('abort', () => ended.abort())
   const opened: Promise<Connection>[] = []
@@ -53,6 +56,7 @@ export function newSession(parsed: Parsed, io: Io, { printing, warn }: Writing):
   // Late, because commands without a connection do not look at variables and formats at all.
   const globals = once((): GlobalOptions => {
     const options = globalOptions(parsed, io.env)
+    writing.isDebug = options.debug
     if (options.debug) warn(debugLines(parsed, options, io.env))
     return options
   })
