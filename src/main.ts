@@ -10,7 +10,7 @@
 import { typedWords } from './commands/argv.js'
 import { bytes, type CommandLine, goQuote } from './commands/context.js'
 import { type Found, find, UnknownCommandError } from './commands/find.js'
-import { ParseError, parse } from './commands/parse.js'
+import { flagKey, ParseError, parse } from './commands/parse.js'
 import { OutputClosed, printingTo } from './commands/printing.js'
 import { type Io, newSession, type Writing } from './commands/session.js'
 import { table } from './commands/table.js'
@@ -68,7 +68,7 @@ function localFlags(
 ): Record<string, unknown> {
   const options = [...(inherited?.options ?? []), ...declared.options]
   const entries = options.map((option) => {
-    const key = option.attributeName()
+    const key = flagKey(option)
     return [key, Object.hasOwn(values, key) ? values[key] : option.defaultValue]
   })
   return Object.fromEntries(entries)

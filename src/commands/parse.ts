@@ -38,13 +38,22 @@ export function flagOf(option: Option): Flag {
   return {
     name: (option.long ?? '').replace(/^--/, ''),
     short: option.short?.replace(/^-/, ''),
-    key: option.attributeName(),
+    key: flagKey(option),
     isBoolean: !option.required && !option.optional,
     read: (text, before) => {
       if (parseArg !== undefined) return parseArg(text, before)
       return option.required ? text : boolean(text)
     },
   }
+}
+
+/**
+ * The name that the value of a flag gets. commander takes the `no-` of `--no-password` for a
+ * negation and would put it where the value of `--password` is.
+ */
+export function flagKey(option: Option): string {
+  const name = option.attributeName()
+  return option.negate ? `no${name.charAt(0).toUpperCase()}${name.slice(1)}` : name
 }
 
 export function parse(words: readonly string[], flags: readonly Flag[]): Parsed {

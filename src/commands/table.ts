@@ -3,7 +3,7 @@
 // the others. The order is the one in which etcdctl makes suggestions.
 import { type Entry, groups } from './entry.js'
 
-const [kv, maintenance, , , utility, server] = groups
+const [kv, maintenance, , authentication, utility, server] = groups
 
 export const table: readonly Entry[] = [
   {
@@ -85,10 +85,34 @@ export const table: readonly Entry[] = [
     load: async () => (await import('./snapshot.js')).snapshotCommand,
   },
   {
+    name: 'auth',
+    summary: 'Commands about authentication',
+    group: authentication,
+    load: async () => (await import('./auth.js')).authCommand,
+  },
+  {
+    name: 'user',
+    summary: 'Commands about users',
+    group: authentication,
+    load: async () => (await import('./user.js')).userCommand,
+  },
+  {
+    name: 'role',
+    summary: 'Commands about roles',
+    group: authentication,
+    load: async () => (await import('./role.js')).roleCommand,
+  },
+  {
     name: 'completion',
     summary: 'Prints a completion script for a shell',
     group: utility,
     load: async () => (await import('./completion.js')).completionCommand(table),
+  },
+  {
+    name: 'downgrade',
+    summary: 'Commands about a downgrade of the cluster (experimental)',
+    group: maintenance,
+    load: async () => (await import('./downgrade.js')).downgradeCommand,
   },
   {
     name: 'options',
