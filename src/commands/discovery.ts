@@ -24,7 +24,7 @@ type Settings = Pick<
   'discoverySrv' | 'discoverySrvName' | 'insecureDiscovery' | 'endpoints'
 >
 
-/** What was found; --endpoints when that is nothing. Fails when neither service can be asked for. */
+/** What was found, else --endpoints. Fails when neither service can be asked for. */
 export async function discoveredEndpoints(
   settings: Settings,
   { resolveSrv, warn }: Resolving,
