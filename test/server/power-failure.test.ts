@@ -1,0 +1,109 @@
+// The power goes at any moment while clients write: the disk forgets what was not synced, and
+// keeps a random part of it. After the restart every write that was acknowledged is there, a
+// write that was not may be, and the state is one that the history allows.
+import { afterEach, describe, expect, test } from 'vitest'
+import type { Connection } from '../../src/connection/connect.js'
+import { systemClock } from '../../src/platform/clock.js'
+import { silentLog } from '../../src/platform/log.js'
+import { systemRandom } from '../../src/platform/random.js'
+import { serverConfig } from '../../src/server/config.js'
+import { type Server, startServer } from '../../src/server/server.js'
+import { connected } from '../connection/connecting.js'
+import { FakeFiles, seededRandom } from '../support/fake-files.js'
+import { isUnanswered } from './unanswered.js'
+
+const writerCount = 6
+const everything = { key: Buffer.from([0]), range_end: Buffer.from([0]) }
+
+/** Counters of each writer: what was acknowledged, and what was last tried. */
+interface Progress {
+  acknowledged: number
+  tried: number
+}
+
+const nameOf = (at: number): string => `writer ${at}`
+
+const running: Server[] = []
+afterEach(async () => {
+  for (const server of running.splice(0)) await server.close().catch(() => {})
+})
+
+async function start(files: FakeFiles): Promise<{ server: Server; endpoint: string }> {
+  const config = serverConfig({
+    dataDir: '/data',
+    listenClientUrls: ['http://127.0.0.1:0'],
+    snapshotCount: 10,
+  })
+  const server = await startServer(config, {
+    files,
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+  })
+  running.push(server)
+  return { server, endpoint: server.endpoints[0] ?? '' }
+}
+
+/** Puts 1, 2, 3, ... under its own key until the power is gone. */
+async function write(
+  { kv }: Connection,
+  { name, progress, signal }: { name: string; progress: Progress; signal: AbortSignal },
+): Promise<void> {
+  try {
+    for (;;) {
+      progress.tried++
+      const pair = { key: Buffer.from(name), value: Buffer.from(String(progress.tried)) }
+      await kv.put(pair, { signal })
+      progress.acknowledged = progress.tried
+    }
+  } catch (error) {
+    if (!isUnanswered(error)) throw error
+  }
+}
+
+describe('a power failure', () => {
+  test.each(Array.from({ length: 20 }, (_, seed) => seed + 1))(
+    'loses no acknowledged write (seed %i)',
+    async (seed) => {
+      const random = seededRandom(seed)
+      const files = new FakeFiles({ random })
+      const progress = Array.from({ length: writerCount }, () => ({ acknowledged: 0, tried: 0 }))
+      for (let round = 0; round < 4; round++) {
+        const { server, endpoint } = await start(files)
+        await using connection = await connected(endpoint)
+        await checkKept(connection, progress)
+        files.powerFailsAfter(5 + random(60))
+        const gone = new AbortController()
+        const writers = progress.map((each, at) =>
+          write(connection, { name: nameOf(at), progress: each, signal: gone.signal }),
+        )
+        await server.failed
+        gone.abort()
+        await Promise.all(writers)
+        await server.close().catch(() => {})
+        running.splice(0)
+        files.crash()
+        // In its name a process of the boot before held the lock; here it is the same process.
+        await files.remove('/data/member/tsctl.lock')
+      }
+      const { endpoint } = await start(files)
+      await using connection = await connected(endpoint)
+      await checkKept(connection, progress)
+      expect(progress.every(({ acknowledged }) => acknowledged > 0)).toBe(true)
+    },
+  )
+})
+
+/** Takes over what a write that was not acknowledged has nevertheless done. */
+async function checkKept({ kv }: Connection, progress: Progress[]): Promise<void> {
+  const { kvs } = await kv.range(everything)
+  const values = new Map(kvs.map(({ key, value }) => [key.toString(), Number(value)]))
+  const found = progress.map((_, at) => values.get(nameOf(at)) ?? 0)
+  progress.forEach((each, at) => {
+    const value = found[at] ?? 0
+    expect(value).toBeGreaterThanOrEqual(each.acknowledged)
+    expect(value).toBeLessThanOrEqual(each.tried)
+    each.acknowledged = value
+    each.tried = value
+  })
+}
