@@ -8,6 +8,8 @@ import type { WatchBatch } from './watch-event.js'
 
 /** Event batches that wait at most, as in etcd; more only grows memory for a slow client. */
 const eventBatchesMax = 128
+/** Less for batches of history, which are large and can be made again when there is room. */
+const historyBatchesMax = 8
 /** Batches of any kind above which no further request should be read. */
 const batchesMax = 1024
 
@@ -21,6 +23,10 @@ export class BatchQueue {
   /** How many more event batches may be pushed. */
   get roomForEvents(): number {
     return eventBatchesMax - this.eventBatches
+  }
+
+  get roomForHistory(): number {
+    return historyBatchesMax - this.eventBatches
   }
 
   get isEmpty(): boolean {

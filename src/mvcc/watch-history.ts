@@ -45,20 +45,25 @@ export function readHistory(store: Store, watchers: readonly Watcher[]): Map<Wat
 
 function readRanges(store: Store, batches: readonly Batch[]): void {
   const tree = new IntervalTree<Batch>()
-  let from = Number.POSITIVE_INFINITY
   for (const batch of batches) {
     const { key, end = '' } = batch.watcher.options
     tree.add(key, end, batch)
-    from = Math.min(from, batch.watcher.nextRevision)
   }
+  const from = Math.min(...batches.map(({ watcher }) => watcher.nextRevision))
   const { list, start } = store.recordsFrom(from)
   const end = endOfPass(list, start)
-  for (let i = start; i < end; i++) {
+  let open = batches.length
+  let i = start
+  for (; i < end && open > 0; i++) {
     const record = list[i] as Stored // i < length
-    const events = new SharedEvents(store, record)
-    tree.visit(record.keyText, (batch) => batch.add(record, events))
+    let events: SharedEvents | undefined
+    tree.visit(record.keyText, (batch) => {
+      if (batch.next !== undefined) return
+      events ??= new SharedEvents(store, record)
+      if (!batch.add(record, events)) open--
+    })
   }
-  const next = list[end]?.main
+  const next = list[i]?.main
   if (next !== undefined) for (const batch of batches) batch.stopAt(next)
 }
 

@@ -16,6 +16,8 @@ import { WatcherGroup } from './watcher-group.js'
 /** Watchers that one round serves, as in etcd. */
 const watchersPerRound = 512
 
+const noWatchers: ReadonlySet<Watcher> = new Set()
+
 export class WatchHub {
   private readonly store: Store
   private readonly synced = new WatcherGroup()
@@ -49,13 +51,37 @@ export class WatchHub {
 
   /** One round over unsynced watchers that have room; true if another round has work to do now. */
   sync(): boolean {
-    this.tellHistory(withRoom(this.unsynced))
-    return withRoom(this.unsynced).length > 0
+    this.tellHistory(this.nextInLine(noWatchers))
+    return this.nextInLine(noWatchers).length > 0
   }
 
-  /** The same for one stream, whose consumer has nothing else to take. */
+  /** A round in which one stream comes first, because its consumer has nothing else to take. */
   syncStream({ behind }: WatcherHome): void {
-    if (behind.size > 0) this.tellHistory(withRoom(behind))
+    if (behind.size > 0) this.tellHistory(this.nextInLine(behind))
+  }
+
+  /**
+   * The watchers of the next round: those of `first`, then in the order of the line, as far as
+   * their queues have room for a batch each. The first one decides where the pass over the history
+   * begins, so those that are further behind keep their place in the line and get a later round.
+   */
+  private nextInLine(first: ReadonlySet<Watcher>): Watcher[] {
+    const chosen = new Set<Watcher>()
+    const rooms = new Map<BatchQueue, number>()
+    let from: number | undefined
+    for (const line of [first, this.unsynced]) {
+      for (const watcher of line) {
+        const { queue } = watcher.home
+        const room = rooms.get(queue) ?? queue.roomForHistory
+        if (room <= 0 || chosen.has(watcher)) continue
+        from ??= watcher.nextRevision
+        if (watcher.nextRevision < from) continue
+        rooms.set(queue, room - 1)
+        chosen.add(watcher)
+        if (chosen.size === watchersPerRound) return [...chosen]
+      }
+    }
+    return [...chosen]
   }
 
   /**
@@ -135,20 +161,6 @@ export class WatchHub {
     const { id: watchId } = watcher.options
     watcher.home.queue.push({ watchId, revision: 0, events: [], canceled: true, compactRevision })
   }
-}
-
-/** The first ones in line whose queues have room for a batch each. */
-function withRoom(watchers: Iterable<Watcher>): Watcher[] {
-  const chosen: Watcher[] = []
-  const rooms = new Map<BatchQueue, number>()
-  for (const watcher of watchers) {
-    const { queue } = watcher.home
-    const room = rooms.get(queue) ?? queue.roomForEvents
-    if (room <= 0) continue
-    rooms.set(queue, room - 1)
-    if (chosen.push(watcher) === watchersPerRound) break
-  }
-  return chosen
 }
 
 function send(watcher: Watcher, revision: number, events: readonly WatchEvent[]): void {

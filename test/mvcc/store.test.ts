@@ -330,6 +330,6 @@ test('any history reads, hashes and restarts like a list of all versions', () =>
       expect(store.bytes).toBe(sizes.reduce((sum, size) => sum + size, 0))
       compare(restarted(store), model)
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   )
 })

@@ -222,7 +222,7 @@ test('every watcher is told its history exactly once, in order', () => {
           expect(events).toEqual(all.slice(0, events.length).map(({ text }) => text))
       }
     }),
-    { numRuns: 400 },
+    { numRuns: 250 },
   )
   // The mix must reach what it is about.
   expect([parked > 100, overtaken > 10]).toEqual([true, true])

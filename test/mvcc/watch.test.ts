@@ -316,19 +316,25 @@ test('syncWatchers() fills streams that nobody pulls, and says when it is done',
   expect(store.slowWatcherCount).toBe(0)
 })
 
-test('a replay over many other keys takes several rounds and goes on where it stopped', () => {
+test('history longer than a pass is told in several, to watchers far apart, nothing twice', () => {
   const store = new WatchableStore()
   for (let t = 0; t < 250; t++) {
     const txn = store.begin()
     for (let i = 0; i < 1000; i++) txn.put(bytes(`other${i % 10}`), bytes(''), 0n)
     if (t === 249) txn.put(bytes('mine'), bytes('1'), 0n)
+    txn.put(bytes('zero'), bytes(String(t)), 0n)
     txn.end()
   }
   const stream = store.newWatchStream()
   stream.create({ key: bytes('mine'), end: bytes('mine~'), startRevision: 1 })
-  expect([stream.take()?.created, stream.take()]).toEqual([true, undefined])
+  stream.create({ key: bytes('zero'), end: bytes('zero~'), startRevision: 248 })
+  expect([stream.take()?.watchId, stream.take()?.watchId, stream.take()]).toEqual([
+    0n,
+    1n,
+    undefined,
+  ])
   expect([store.syncWatchers(), store.syncWatchers()]).toEqual([true, false])
-  expect(told(stream)).toEqual(['0 @251 mine=1'])
+  expect(told(stream)).toEqual(['0 @251 mine=1', '1 @251 zero=246 zero=247 zero=248 zero=249'])
 })
 
 test('progress is told on request when every watcher is up to date', () => {
