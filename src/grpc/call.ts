@@ -4,7 +4,7 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
 import type { Clock, Timer } from '../platform/clock.js'
 import { errorOfReset, errorOfTrailers, foreignAnswer } from './answer.js'
-import type { Connection } from './connection.js'
+import type { Connection, RequestHead } from './connection.js'
 import { closingError, type Dialer, type Waiter } from './dialer.js'
 import { FrameReader } from './frame.js'
 import type { Metadata } from './metadata.js'
@@ -89,7 +89,7 @@ export class Call implements Waiter {
 
   start(connection: Connection): void {
     try {
-      const stream = connection.request(this.#path, this.#headers())
+      const stream = connection.request(this.#head())
       this.#connection = connection
       this.#stream = stream
       this.#reader = undefined
@@ -123,13 +123,11 @@ export class Call implements Waiter {
     return { unprocessed: this.#stream === undefined }
   }
 
-  #headers(): Record<string, string> {
-    const { metadata } = this.#options
-    const headers: Record<string, string> = metadata === undefined ? {} : { ...metadata }
-    if (this.#deadline !== undefined) {
-      headers['grpc-timeout'] = encodeTimeout(this.#deadline - this.#parts.clock.now())
-    }
-    return headers
+  #head(): RequestHead {
+    const deadline = this.#deadline
+    const timeout =
+      deadline === undefined ? undefined : encodeTimeout(deadline - this.#parts.clock.now())
+    return { path: this.#path, timeout, metadata: this.#options.metadata }
   }
 
   #follow(stream: ClientHttp2Stream): void {

@@ -6,12 +6,18 @@
 // open: TCP, and TLS if there is any, stand. ready: the peer's SETTINGS arrived, so it speaks
 // HTTP/2 for sure. draining: the peer said GOAWAY; calls under way may finish, new ones go
 // elsewhere.
-import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2'
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  type OutgoingHttpHeaders,
+} from 'node:http2'
 import net from 'node:net'
 import tls from 'node:tls'
 import type { Clock } from '../platform/clock.js'
 import { type Address, addressText, type TlsOptions } from './address.js'
 import { KeepAlive } from './keepalive.js'
+import type { Metadata } from './metadata.js'
 
 /**
  * Per call. It is also the bound on what a slow reader makes this process hold, and what a large
@@ -22,6 +28,9 @@ const streamWindowBytes = 4 * 1024 * 1024
 /** For all calls of a connection together. */
 const sessionWindowBytes = 16 * 1024 * 1024
 
+/** Stream ids are odd, of 31 bits, and never used twice: a connection wears out. */
+const requestsMax = 2 ** 30 - 1
+
 export interface ConnectionOptions {
   readonly address: Address
   readonly tls: TlsOptions | undefined
@@ -29,6 +38,13 @@ export interface ConnectionOptions {
   readonly clock: Clock
   readonly keepaliveTimeMs: number
   readonly keepaliveTimeoutMs: number
+}
+
+export interface RequestHead {
+  readonly path: string
+  /** As grpc-timeout has it. */
+  readonly timeout: string | undefined
+  readonly metadata: Metadata | undefined
 }
 
 export interface ConnectionWatcher {
@@ -49,13 +65,16 @@ export class Connection {
   /** What ended it or is about to. */
   reason: unknown
   readonly #options: ConnectionOptions
+  readonly #watcher: ConnectionWatcher
   readonly #session: ClientHttp2Session
   readonly #keepAlive: KeepAlive
   readonly #authority: string
   #calls = 0
+  #requests = 0
 
   constructor(options: ConnectionOptions, watcher: ConnectionWatcher) {
     this.#options = options
+    this.#watcher = watcher
     this.address = options.address
     this.name = addressText(options.address)
     this.#authority = 'path' in options.address ? 'localhost' : this.name
@@ -70,13 +89,13 @@ export class Connection {
       isWanted: () => this.#calls > 0,
       onDead: () => this.close(new Error('keepalive ping failed to receive ACK within timeout')),
     })
-    this.#follow(watcher)
-    this.#followSocket(socket, watcher)
+    this.#follow()
+    this.#followSocket(socket)
   }
 
   /** Throws if the session takes no more calls. The caller must end the request. */
-  request(path: string, extra: Readonly<Record<string, string>>): ClientHttp2Stream {
-    const stream = this.#session.request({
+  request({ path, timeout, metadata }: RequestHead): ClientHttp2Stream {
+    const headers: OutgoingHttpHeaders = {
       ':method': 'POST',
       ':scheme': this.#options.tls === undefined ? 'http' : 'https',
       ':authority': this.#authority,
@@ -84,9 +103,16 @@ export class Connection {
       'content-type': 'application/grpc',
       te: 'trailers',
       'user-agent': this.#options.userAgent,
-      ...extra,
-    })
+    }
+    if (timeout !== undefined) headers['grpc-timeout'] = timeout
+    if (metadata !== undefined) Object.assign(headers, metadata)
+    const stream = this.#session.request(headers)
     this.#calls++
+    this.#requests++
+    if (this.#requests === requestsMax) {
+      this.state = 'draining'
+      this.#watcher.onDraining(this)
+    }
     this.#keepAlive.wake()
     return stream
   }
@@ -119,7 +145,8 @@ export class Connection {
     this.#session.destroy()
   }
 
-  #follow(watcher: ConnectionWatcher): void {
+  #follow(): void {
+    const watcher = this.#watcher
     const session = this.#session
     session.once('connect', () => {
       if (session.destroyed) return
@@ -144,29 +171,29 @@ export class Connection {
     session.on('error', (error) => {
       this.reason ??= error
     })
-    session.once('close', () => this.#closed(watcher))
+    session.once('close', () => this.#closed())
   }
 
   /**
    * A session takes a TLS alert that follows the handshake (no client certificate, in TLS 1.3) for
    * its end but never says so, and leaves the socket open. The socket knows.
    */
-  #followSocket(socket: net.Socket, watcher: ConnectionWatcher): void {
+  #followSocket(socket: net.Socket): void {
     socket.on('error', (error) => {
       this.reason ??= error
       socket.destroy()
     })
     socket.once('close', () => {
       this.#session.destroy()
-      this.#closed(watcher)
+      this.#closed()
     })
   }
 
-  #closed(watcher: ConnectionWatcher): void {
+  #closed(): void {
     if (this.state === 'closed') return
     this.state = 'closed'
     this.#keepAlive.stop()
-    watcher.onClosed(this, this.reason)
+    this.#watcher.onClosed(this, this.reason)
   }
 }
 

@@ -192,6 +192,24 @@ describe('calls that no handler saw', () => {
     expect(error.details).toContain('GOAWAY with code 11, too_many_pings')
   })
 
+  test('GOAWAY with an error spares what is above its last stream all the same', async () => {
+    const first = gate()
+    const both = gate()
+    const server = await bareServer((stream, index) => {
+      if (index === 0) first.open()
+      else if (index === 1) both.open()
+      else answer(stream, `stream ${index}`)
+    })
+    const channel = open(server.address)
+    const one = failure(channel.unary('/t.S/M', hello))
+    await first.opened
+    const two = channel.unary('/t.S/M', hello)
+    await both.opened
+    server.sessions[0]?.goaway(constants.NGHTTP2_INTERNAL_ERROR, 1)
+    expect(await one).toMatchObject({ code: 14, unprocessed: false })
+    expect(String(await two)).toBe('stream 2')
+  })
+
   test('a connection that breaks under a call leaves it open whether it was seen', async () => {
     const server = await bareServer((stream, index) => {
       if (index === 0) stream.session?.destroy()

@@ -383,6 +383,16 @@ test('close() ends calls under way, waiting calls, and what comes after', async 
   expect(await failure(channel.unary('/t.S/Hang', hello))).toMatchObject({ code: 1, details })
 })
 
+test('close() does not wait for a handshake that never ends', async () => {
+  for (const options of [{}, { tls: clientTls }]) {
+    const arrived = gate()
+    const port = await rawServer(() => arrived.open())
+    const channel = open({ host, port }, options)
+    await arrived.opened
+    await channel.close()
+  }
+})
+
 test('two servers cannot take one port', async () => {
   const { port } = await serve({ '/t.S/Echo': echo })
   const second = newGrpcServer({
