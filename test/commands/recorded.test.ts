@@ -39,7 +39,6 @@ const deviations: Readonly<Record<string, string>> = {
   'version/simple': 'prints 3.7.1',
   'version/json': 'prints 3.7.1',
   'version/bad-format': 'prints 3.7.1',
-  'misc/unknown-global-flag': 'auth, which makes the word ambiguous, is not there yet',
   'misc/bad-env-value': 'a variable that cannot be read is an error',
   'misc/alarm-unknown-sub': 'help has other words',
   'get/one/fields-hex': '3.7 prints the lease in hexadecimal',
