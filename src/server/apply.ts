@@ -55,6 +55,8 @@ export interface ApplierParts {
   wait: Wait<Outcome>
   /** Tells raft of a change; an id of 0n says that it has no effect. */
   applyConfChange(change: ConfChange): void
+  /** Called when a change has taken effect in the membership. */
+  onConfChange(change: ConfChange): void
   /** Removes what a compaction left behind, a little at a time; resolves when it is gone. */
   removeCompacted(): Promise<void>
 }
@@ -76,6 +78,12 @@ export class Applier {
     return { index: this.#index, term: this.#term }
   }
 
+  /** The state was replaced by one that contains everything up to here. */
+  jumpTo({ index, term }: { index: number; term: number }): void {
+    this.#index = index
+    this.#term = term
+  }
+
   apply(entries: readonly Entry[]): void {
     for (const entry of entries) {
       const isNew = entry.Index > this.#index
@@ -92,6 +100,7 @@ export class Applier {
     const old = decodeV2Request(data)
     if (old !== undefined) {
       applyV2Request(old, this.#parts.membership)
+      this.#parts.wait.resolve(BigInt(old.ID), this.#done())
       return
     }
     const request = InternalRaftRequest.decode(data)
@@ -120,6 +129,7 @@ export class Applier {
     applyConfChange(change)
     if (!isNew) return
     membership.apply(change)
+    this.#parts.onConfChange(change)
     wait.resolve(change.id, { kind: 'members', members: membership.list() })
   }
 

@@ -188,6 +188,17 @@ export class Checkpointer {
       })
   }
 
+  /** The database on disk was replaced by one that stands at `index`. */
+  jumpTo(index: number): void {
+    this.#lastIndex = index
+    this.#bytesSince = 0
+  }
+
+  /** Resolves when no checkpoint is under way. */
+  async idle(): Promise<void> {
+    await this.#running
+  }
+
   /** Writes what is not written yet, after whatever is under way. @throws when it cannot */
   async close(): Promise<void> {
     await this.#running
@@ -225,7 +236,8 @@ export class Checkpointer {
   }
 }
 
-function snapTree(membership: Membership) {
+/** The cluster as a .snap file describes it. */
+export function snapTree(membership: Membership) {
   const { agreedVersion } = membership
   return {
     members: membership.list().map(({ id, peerUrls, isLearner, name, clientUrls }) => ({

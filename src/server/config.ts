@@ -1,5 +1,7 @@
 // config.ts: what one member is told when it starts, with etcd's names and defaults. Pure: takes
 // words, gives a checked configuration or a ConfigError with etcd's text where etcd has one.
+import { InitialClusterError, initialMembers } from '../storage/initial-cluster.js'
+import type { MemberRecord } from '../storage/schema.js'
 
 /** Settings of one member. Everything has a value; `defaultConfig` is etcd's own choice. */
 export interface ServerConfig {
@@ -12,8 +14,8 @@ export interface ServerConfig {
   advertiseClientUrls: readonly string[]
   listenPeerUrls: readonly string[]
   initialAdvertisePeerUrls: readonly string[]
-  /** Members of the first cluster, this one included. */
-  initialCluster: readonly InitialMember[]
+  /** Members of the first cluster, this one included: name=url,name=url,... */
+  initialCluster: string
   initialClusterState: 'new' | 'existing'
   initialClusterToken: string
   /** One tick of raft. */
@@ -37,11 +39,6 @@ export interface ServerConfig {
   autoCompactionRetention: number
   /** Answers before the log is on disk. For throw-away servers only. */
   unsafeNoFsync: boolean
-}
-
-export interface InitialMember {
-  name: string
-  peerUrls: readonly string[]
 }
 
 /** A configuration that cannot work. The message is one line for the person who started it. */
@@ -69,7 +66,7 @@ export const defaultConfig: ServerConfig = {
   advertiseClientUrls: [defaultClientUrl],
   listenPeerUrls: [defaultPeerUrl],
   initialAdvertisePeerUrls: [defaultPeerUrl],
-  initialCluster: [{ name: 'default', peerUrls: [defaultPeerUrl] }],
+  initialCluster: `default=${defaultPeerUrl}`,
   initialClusterState: 'new',
   initialClusterToken: 'etcd-cluster',
   heartbeatIntervalMs: 100,
@@ -99,7 +96,7 @@ export function serverConfig(given: Partial<ServerConfig>): ServerConfig {
   const config: ServerConfig = {
     ...defaultConfig,
     dataDir: `${name}.etcd`,
-    initialCluster: [{ name, peerUrls }],
+    initialCluster: peerUrls.map((url) => `${name}=${url}`).join(','),
     advertiseClientUrls: given.listenClientUrls ?? defaultConfig.advertiseClientUrls,
     ...given,
   }
@@ -108,7 +105,7 @@ export function serverConfig(given: Partial<ServerConfig>): ServerConfig {
   checkUrls('listen-peer-urls', config.listenPeerUrls)
   checkUrls('initial-advertise-peer-urls', config.initialAdvertisePeerUrls)
   checkTiming(config)
-  checkInitialCluster(config)
+  firstMembers(config)
   return config
 }
 
@@ -137,17 +134,22 @@ export function listenAddress(url: string): ListenAddress {
   return { url, isTls, at: { host: host.replace(/^\[|\]$/g, ''), port: Number(port) } }
 }
 
-/** Reads `name=url,name=url2,other=url3`; a repeated name adds URLs. @throws ConfigError */
-export function initialCluster(text: string): InitialMember[] {
-  const urls = new Map<string, string[]>()
-  for (const part of text.split(',')) {
-    const at = part.indexOf('=')
-    const name = part.slice(0, Math.max(at, 0)).trim()
-    const url = part.slice(at + 1).trim()
-    if (name === '' || url === '') throw new ConfigError(`empty URL given for "${name || part}"`)
-    urls.set(name, [...(urls.get(name) ?? []), url])
+/**
+ * The members that a new cluster begins with, by ascending id.
+ * @throws ConfigError with etcd's texts
+ */
+export function firstMembers(config: ServerConfig): MemberRecord[] {
+  try {
+    return initialMembers({
+      name: config.name,
+      initialCluster: config.initialCluster,
+      initialClusterToken: config.initialClusterToken,
+      initialAdvertisePeerUrls: config.initialAdvertisePeerUrls.join(','),
+    })
+  } catch (error) {
+    if (!(error instanceof InitialClusterError)) throw error
+    throw new ConfigError(error.message, { cause: error })
   }
-  return [...urls].map(([name, peerUrls]) => ({ name, peerUrls }))
 }
 
 function checkUrls(flag: string, urls: readonly string[]): void {
@@ -174,26 +176,6 @@ function checkTiming({ heartbeatIntervalMs, electionTimeoutMs }: ServerConfig): 
   if (electionTimeoutMs > 50_000) {
     throw new ConfigError(
       `--election-timeout[${electionTimeoutMs}ms] is too long, and should be set less than 50000ms`,
-    )
-  }
-}
-
-function checkInitialCluster(config: ServerConfig): void {
-  const own = config.initialCluster.find((member) => member.name === config.name)
-  if (own === undefined) {
-    throw new ConfigError(
-      `couldn't find local name "${config.name}" in the initial cluster configuration`,
-    )
-  }
-  const all = config.initialCluster.flatMap((member) => member.peerUrls)
-  if (new Set(all).size < all.length) {
-    throw new ConfigError('initial cluster has duplicate url')
-  }
-  const advertised = [...config.initialAdvertisePeerUrls].sort().join(',')
-  if ([...own.peerUrls].sort().join(',') !== advertised) {
-    throw new ConfigError(
-      `--initial-cluster has ${config.name}=${own.peerUrls.join(',')} but ` +
-        `--initial-advertise-peer-urls is ${config.initialAdvertisePeerUrls.join(',')}`,
     )
   }
 }

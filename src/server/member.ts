@@ -2,7 +2,7 @@
 // It begins where recovery left off and is ready once it leads or knows who does, and has applied
 // what the leader's first entry confirms.
 
-import type { ConfChange } from '../api/gen/raft.js'
+import { type ConfChange, ConfChangeType, type Snapshot } from '../api/gen/raft.js'
 import {
   AlarmRequest_AlarmAction as AlarmAction,
   AlarmRequest,
@@ -10,18 +10,29 @@ import {
   CompactionRequest,
 } from '../api/gen/rpc.js'
 import { EtcdError } from '../api/rpc-errors.js'
+import { clusterVersion, etcdVersion } from '../api/version.js'
 import type { Timer } from '../platform/clock.js'
 import { RawNode } from '../raft/raw-node.js'
+import { type MemberRecord, memberHex } from '../storage/schema.js'
+import { writeRaftSnapshot } from '../storage/snap-file.js'
 import { Applier, type Outcome } from './apply.js'
 import { Checkpointer, captureBuckets } from './checkpoint.js'
+import { VersionMonitor } from './cluster-version.js'
 import { autoCompact, Remover } from './compactor.js'
 import { defaultQuotaBytes, type ServerConfig } from './config.js'
 import { revokeExpired } from './expiry.js'
+import { Leadership } from './leadership.js'
 import { Node, type NodeParts } from './node.js'
+import { askVersion } from './peer/client.js'
+import type { PeerHandlers, PeerTransport } from './peer/transport.js'
+import { PeerLink } from './peer-link.js'
 import type { Platform } from './platform.js'
 import { Proposer, requestField } from './proposer.js'
+import { publishAttributes, publishVersion } from './publisher.js'
 import { DatabaseSize, Quota } from './quota.js'
-import type { Recovered } from './recover.js'
+import { adoptDatabase, indexOf, receiveDatabase, receivedName } from './received-snapshot.js'
+import { Reconfigurer } from './reconfigure.js'
+import { type Recovered, restoreState } from './recover.js'
 import { RequestIds } from './request-id.js'
 import { Headers } from './rpc/header.js'
 import type { ServiceParts } from './rpc/parts.js'
@@ -34,12 +45,14 @@ const messageBytesMax = 1024 * 1024
 const expireIntervalMs = 500
 /** As etcd: how often watchers that are behind are told of what they missed. */
 const watcherSyncMs = 100
+/** As etcd: how long a member that was removed goes on to listen. */
+const removedGraceMs = 1_000
 /** As etcd: five seconds and two elections. */
 const requestTimeoutMs = (config: ServerConfig) => 5_000 + 2 * config.electionTimeoutMs
 
 /**
- * Runs from the constructor on until close(). `service` is what the network gives requests to;
- * it may do so once `ready` has resolved.
+ * Runs from start() until close(). `service` is what the network gives requests to; those that come
+ * before the member is ready wait.
  */
 export class Member {
   readonly service: ServiceParts
@@ -54,16 +67,32 @@ export class Member {
   readonly #applier: Applier
   readonly #checkpointer: Checkpointer | undefined
   readonly #node: Node
-  readonly #timers: readonly (Timer | undefined)[]
+  #timers: readonly (Pick<Timer, 'cancel'> | undefined)[] = []
+  readonly #leadership: Leadership
+  readonly #versions: VersionMonitor
+  /** How others reach this member and it them; undefined for one that stays alone. */
+  readonly transport: PeerTransport | undefined
+  readonly #peers: PeerLink | undefined
+  #isPublished = false
+  #isReady = false
+  #clientUrls: readonly string[] = []
   #becomeReady: () => void = () => {}
   #fail: (error: Error) => void = () => {}
 
-  constructor(config: ServerConfig, recovered: Recovered, platform: Platform) {
+  constructor(
+    config: ServerConfig,
+    recovered: Recovered,
+    platform: Platform,
+    newTransport?: (handlers: PeerHandlers) => PeerTransport,
+  ) {
     this.#config = config
     this.#recovered = recovered
     this.#platform = platform
     this.ready = new Promise((resolve) => {
-      this.#becomeReady = resolve
+      this.#becomeReady = () => {
+        this.#isReady = true
+        resolve()
+      }
     })
     this.failed = new Promise((resolve) => {
       this.#fail = resolve
@@ -72,7 +101,16 @@ export class Member {
     this.#applier = this.#newApplier()
     this.#checkpointer = newCheckpointer(config, recovered, platform, this.#applier)
     this.#node = this.#newNode()
+    this.transport = newTransport?.(this.#peerHandlers())
+    this.#peers = this.#linkPeers()
+    this.#leadership = this.#newLeadership()
     this.service = this.#newService()
+    this.#versions = this.#newVersionMonitor()
+  }
+
+  /** Begins to take part. `clientUrls` is where clients are told to come. */
+  start(clientUrls: readonly string[]): void {
+    this.#clientUrls = clientUrls
     this.#timers = this.#startTimers()
     this.#node.start()
     this.#campaignAlone()
@@ -81,6 +119,8 @@ export class Member {
   /** Stops taking part, and writes a last checkpoint unless the member failed. */
   async close(): Promise<void> {
     for (const timer of this.#timers) timer?.cancel()
+    await this.#handOver()
+    await this.transport?.close()
     await this.#node.close()
     this.#wait.rejectAll(new EtcdError('stopped'))
     if (!this.#node.hasFailed) await this.#checkpointer?.close()
@@ -89,7 +129,7 @@ export class Member {
   /** A single voter has nobody to wait for, once the log has told it that it is one. */
   #campaignAlone(): void {
     const { membership } = this.#recovered.state
-    if (this.#node.leader === 0n && membership.list().length <= 1) this.#node.campaign()
+    if (this.#node.leader === 0n && membership.size <= 1) this.#node.campaign()
   }
 
   #onApplied(): void {
@@ -97,14 +137,167 @@ export class Member {
     const { lessor } = this.#recovered.state
     if (this.#node.leader === 0n || this.#applier.position.term < this.#raft.status().term) return
     // Leases run once all entries of former terms are applied: one of them may renew a lease.
-    if (this.#node.isLeader && !lessor.isPrimary) lessor.promote(this.#config.electionTimeoutMs)
-    this.#becomeReady()
+    if (this.#node.isLeader && !lessor.isPrimary) {
+      lessor.promote(this.#config.electionTimeoutMs)
+      this.#versions.check()
+    }
+    this.#publish()
   }
 
-  #onLeadership(isLeader: boolean): void {
+  /** A lone member is its own witness; in a cluster the others are told, once they agree how. */
+  #publish(): void {
+    const { state, memberId: id } = this.#recovered
+    const { membership } = state
+    const { name } = this.#config
+    if (membership.size === 1) {
+      if (this.#isReady || membership.member(id) === undefined) return
+      membership.publish(id, { name, clientUrls: this.#clientUrls })
+      this.#becomeReady()
+      return
+    }
+    if (this.#isPublished || membership.agreedVersion === undefined) return
+    this.#isPublished = true
+    const attributes = { id, name, clientUrls: this.#clientUrls }
+    publishAttributes(this.service.proposer, attributes, membership.agreedVersion).then(
+      () => this.#becomeReady(),
+      (error: Error) => {
+        // Tried again when the next entry is applied.
+        this.#isPublished = false
+        this.#platform.log.warn('failed to publish this member', { error: error.message })
+      },
+    )
+  }
+
+  #onLeader(leader: bigint, isLeader: boolean): void {
+    this.#leadership.onLeader(leader)
     if (!isLeader) this.#recovered.state.lessor.demote()
     const { term } = this.#raft.status()
-    this.#platform.log.info(isLeader ? 'became leader' : 'lost leadership', { term })
+    const fields = { term, 'leader-member-id': memberHex(leader) }
+    this.#platform.log.info(isLeader ? 'became leader' : 'leader changed', fields)
+  }
+
+  #onConfChange(change: ConfChange): void {
+    const { memberId } = this.#recovered
+    this.#peers?.onConfChange(change)
+    const isRemoved = change.type === ConfChangeType.ConfChangeRemoveNode
+    if (isRemoved && change.node_id === memberId) this.#onRemoved()
+  }
+
+  /** Leaves time for the last messages, so that the others learn what was committed. */
+  #onRemoved(): void {
+    this.#platform.clock.after(removedGraceMs, () => {
+      this.#fail(new Error('the member has been permanently removed from the cluster'))
+    })
+  }
+
+  /** A leader that stops hands over first, so that the others need not wait for its silence. */
+  async #handOver(): Promise<void> {
+    const { memberId, state } = this.#recovered
+    const { clock } = this.#platform
+    const target = longestConnected(state.membership.list(), memberId, this.transport)
+    if (!this.#node.isLeader || this.#node.hasFailed || target === undefined) return
+    this.#node.transferLeader(target)
+    const untilMs = clock.now() + requestTimeoutMs(this.#config)
+    while (this.#node.isLeader && clock.now() < untilMs) {
+      await new Promise<void>((resolve) => {
+        clock.after(this.#config.heartbeatIntervalMs, resolve)
+      })
+    }
+  }
+
+  /** The log names a snapshot only after its file and its database are on disk. */
+  async #saveSnapshot(snapshot: Snapshot): Promise<void> {
+    const { snapDir, wal } = this.#recovered
+    const { metadata } = snapshot
+    if (snapDir === undefined || metadata === undefined) return
+    const { index, term, conf_state } = metadata
+    await this.#checkpointer?.idle()
+    await writeRaftSnapshot(snapDir, snapshot, { files: this.#platform.files })
+    await wal.saveSnapshot({ index, term, ...(conf_state ? { confState: conf_state } : {}) })
+  }
+
+  async #applySnapshot(snapshot: Snapshot): Promise<void> {
+    const { snapDir, state, wal } = this.#recovered
+    const { files, log } = this.#platform
+    if (snapDir === undefined) throw new Error('a snapshot came to a member without a directory')
+    const index = indexOf(snapshot)
+    const position = await restoreState(`${snapDir}/${receivedName(index)}`, state, files)
+    await adoptDatabase(snapDir, index, files)
+    this.#applier.jumpTo({ index, term: position.term })
+    this.#checkpointer?.jumpTo(index)
+    this.#peers?.connectAll()
+    await wal.release(index)
+    log.info('applied snapshot', { 'snapshot-index': index })
+  }
+
+  #linkPeers(): PeerLink | undefined {
+    const { transport } = this
+    if (transport === undefined) return undefined
+    const { state, memberId, remotes } = this.#recovered
+    const position = () => this.#applier.position
+    const reportSnapshot = (id: bigint, ok: boolean) => this.#node.reportSnapshot(id, ok)
+    const link = new PeerLink({ memberId, state, transport, position, reportSnapshot })
+    for (const { id, peerUrls } of remotes) if (id !== memberId) transport.addPeer(id, peerUrls)
+    return link
+  }
+
+  #peerHandlers(): PeerHandlers {
+    const { state, snapDir } = this.#recovered
+    const { membership, lessor, store } = state
+    const { files } = this.#platform
+    return {
+      step: (message) => this.#node.step(message),
+      isRemoved: (id) => membership.isRemoved(id),
+      isKnown: (id) => membership.member(id) !== undefined,
+      reportUnreachable: (id) => this.#node.reportUnreachable(id),
+      reportSnapshot: (id, ok) => this.#node.reportSnapshot(id, ok),
+      onRemoved: () => this.#onRemoved(),
+      async receiveSnapshot(message, body) {
+        if (snapDir === undefined) throw new Error('this member has no directory')
+        await receiveDatabase(snapDir, message, body, files)
+      },
+      members: () => membership.list(),
+      version: () => ({
+        etcdserver: etcdVersion,
+        // Nothing was agreed yet: whoever speaks v3 may join.
+        etcdcluster: membership.agreedVersion ?? '3.0.0',
+        storage: clusterVersion,
+      }),
+      promote: (id) => this.service.reconfigurer.promote(id),
+      renewLease: (id) => lessor.renew(id),
+      leaseTimeToLive: async (id) => lessor.timeToLive(id),
+      hashKv: (revision) => ({ revision: store.revision, ...store.hashKv(revision) }),
+    }
+  }
+
+  #newLeadership(): Leadership {
+    const { memberId, state } = this.#recovered
+    const { electionTimeoutMs } = this.#config
+    return new Leadership({
+      memberId,
+      clock: this.#platform.clock,
+      electionTimeoutMs,
+      requestTimeoutMs: requestTimeoutMs(this.#config),
+      membership: state.membership,
+      transport: this.transport,
+    })
+  }
+
+  #newVersionMonitor(): VersionMonitor {
+    const { memberId, state } = this.#recovered
+    const { membership } = state
+    const { clock, log } = this.#platform
+    const own = { etcdserver: etcdVersion, etcdcluster: clusterVersion, storage: clusterVersion }
+    const timeoutMs = requestTimeoutMs(this.#config)
+    return new VersionMonitor({
+      clock,
+      log,
+      isLeader: () => this.#node.isLeader,
+      members: () => membership.list(),
+      agreed: () => membership.agreedVersion,
+      ask: async ({ id, peerUrls }) => (id === memberId ? own : askVersion(peerUrls, timeoutMs)),
+      propose: (version) => publishVersion(this.service.proposer, version),
+    })
   }
 
   #newApplier(): Applier {
@@ -116,6 +309,7 @@ export class Member {
       applyConfChange: (change: ConfChange) => {
         this.#raft.applyConfChange(change)
       },
+      onConfChange: (change: ConfChange) => this.#onConfChange(change),
       removeCompacted: () => remover.remove(),
     }
     return new Applier(parts, consistent)
@@ -134,8 +328,10 @@ export class Member {
         this.#applier.apply(entries)
         this.#checkpointer?.onApplied(entries)
       },
-      send: () => {},
-      onLeadership: (isLeader) => this.#onLeadership(isLeader),
+      send: (messages) => this.#peers?.send(messages),
+      saveSnapshot: (snapshot) => this.#saveSnapshot(snapshot),
+      applySnapshot: (snapshot) => this.#applySnapshot(snapshot),
+      onLeader: (leader, isLeader) => this.#onLeader(leader, isLeader),
       onApplied: () => this.#onApplied(),
       onFatal: (error) => this.#fail(error),
     }
@@ -155,13 +351,17 @@ export class Member {
       { requestBytesMax: config.maxRequestBytes, timeoutMs: requestTimeoutMs(config) },
     )
     const size = new DatabaseSize(() => state.store.bytes)
+    const { membership } = state
+    const { transport } = this
     return {
       config,
       memberId,
       ...state,
       node,
       proposer,
+      reconfigurer: new Reconfigurer({ memberId, membership, node, proposer, transport, clock }),
       ids,
+      whenReady: () => (this.#isReady ? undefined : this.ready),
       headers: new Headers({ memberId, clusterId }, () => this.#raft.status().term),
       size,
       clock,
@@ -171,14 +371,17 @@ export class Member {
     }
   }
 
-  #startTimers(): (Timer | undefined)[] {
+  #startTimers(): (Pick<Timer, 'cancel'> | undefined)[] {
     const { clock, log } = this.#platform
     const { store, lessor } = this.#recovered.state
     const { proposer } = this.service
     const compact = (revision: number) =>
       proposer.propose(requestField.compaction, compaction(revision))
     return [
-      clock.every(expireIntervalMs, () => this.#wait.expire(clock.now())),
+      clock.every(expireIntervalMs, () => {
+        this.#wait.expire(clock.now(), (deadlineMs) => this.#leadership.timeoutReason(deadlineMs))
+      }),
+      this.#versions,
       clock.every(watcherSyncMs, () => store.syncWatchers()),
       revokeExpired({ lessor, proposer, clock, log }),
       autoCompact(this.#config, {
@@ -243,4 +446,18 @@ function quotaCheck(
 
 function compaction(revision: number): Uint8Array {
   return CompactionRequest.encode({ revision: String(revision), physical: false }).finish()
+}
+
+/** Who should lead next: the voter that has been connected longest. */
+function longestConnected(
+  members: readonly MemberRecord[],
+  own: bigint,
+  transport: PeerTransport | undefined,
+): bigint | undefined {
+  let best: { id: bigint; since: number } | undefined
+  for (const { id, isLearner } of members) {
+    const since = id === own || isLearner ? undefined : transport?.activeSince(id)
+    if (since !== undefined && (best === undefined || since < best.since)) best = { id, since }
+  }
+  return best?.id
 }

@@ -28,6 +28,10 @@ export class Membership {
     for (const id of removed) this.#removed.add(id)
   }
 
+  get size(): number {
+    return this.#members.size
+  }
+
   /** By ascending id. */
   list(): MemberRecord[] {
     return [...this.#members.values()].sort((a, b) => (a.id < b.id ? -1 : 1))

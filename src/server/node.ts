@@ -2,15 +2,15 @@
 // and what it asks for is done here. One loop takes one Ready after the other.
 //
 // The order inside a Ready is the safety argument. A message may promise only what is already on
-// disk, so saving comes before sending. Committed entries were saved with an earlier Ready, so
-// they are applied while this one is on its way to the disk: the answers of one batch of writes go
-// out during the sync of the next. All that arrives meanwhile goes out with the next sync.
-import assert from 'node:assert'
-import type { ConfChange, ConfState, Entry, Message } from '../api/gen/raft.js'
+// disk, so saving comes before sending; only a leader sends first, because what it promises counts
+// itself by advance() alone. Committed entries were saved with an earlier Ready, so they are applied
+// while this one is on its way to the disk: the answers of one batch of writes go out during the
+// sync of the next. All that arrives meanwhile goes out with the next sync.
+import type { ConfChange, ConfState, Entry, Message, Snapshot } from '../api/gen/raft.js'
 import { EtcdError } from '../api/rpc-errors.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
-import type { RawNode, Ready, Status } from '../raft/raw-node.js'
+import type { RawNode, Ready, SoftState, Status } from '../raft/raw-node.js'
 import type { MemoryStorage } from '../raft/storage.js'
 import type { Wal } from '../storage/wal/writer.js'
 
@@ -25,8 +25,12 @@ export interface NodeParts {
   apply(entries: readonly Entry[]): void
   /** Hands messages to other members; returns at once, and may lose them. */
   send(messages: readonly Message[]): void
-  /** Called when this member begins or ceases to lead, before anything of the new term applies. */
-  onLeadership(isLeader: boolean): void
+  /** Keeps a leader's snapshot in the log, before it takes effect. */
+  saveSnapshot(snapshot: Snapshot): Promise<void>
+  /** Replaces the whole state by the snapshot that was saved. */
+  applySnapshot(snapshot: Snapshot): Promise<void>
+  /** Called when the leader changes, before anything of the new term applies. 0n: none known. */
+  onLeader(leader: bigint, isLeader: boolean): void
   /** Called after entries were applied, with the index reached. */
   onApplied(index: number): void
   /** The log failed or the state is wrong: the member cannot go on. */
@@ -56,6 +60,8 @@ export class Node {
   readonly #options: NodeOptions
   #ticker: Timer | undefined
   #applied: number
+  /** As many as requests may wait: each belongs to one. */
+  #held: { data: Buffer; deadlineMs: number }[] = []
   #wake: () => void = () => {}
   #stopping = false
   #hasFailed = false
@@ -106,9 +112,13 @@ export class Node {
     return this.#parts.raft.status()
   }
 
-  /** False: nobody could take it, because there is no leader or it is being replaced. */
-  propose(data: Buffer): boolean {
+  /**
+   * Without a leader, or while it is being replaced, the proposal waits for the next one until its
+   * deadline on the clock. False: it waits.
+   */
+  propose(data: Buffer, deadlineMs: number): boolean {
     const isTaken = this.#parts.raft.propose(data)
+    if (!isTaken) this.#held.push({ data, deadlineMs })
     this.#wake()
     return isTaken
   }
@@ -128,8 +138,29 @@ export class Node {
     this.#wake()
   }
 
+  /** A message from another member. What contradicts the log ends this member, not the caller. */
   step(message: Message): void {
-    this.#parts.raft.step(message)
+    if (this.#stopping) return
+    try {
+      this.#parts.raft.step(message)
+    } catch (error) {
+      this.#failWith(error as Error)
+    }
+    this.#wake()
+  }
+
+  transferLeader(to: bigint): void {
+    this.#parts.raft.transferLeader(to)
+    this.#wake()
+  }
+
+  reportUnreachable(id: bigint): void {
+    this.#parts.raft.reportUnreachable(id)
+    this.#wake()
+  }
+
+  reportSnapshot(id: bigint, ok: boolean): void {
+    this.#parts.raft.reportSnapshot(id, ok)
     this.#wake()
   }
 
@@ -170,27 +201,52 @@ export class Node {
         else await new Promise<void>((resolve) => (this.#wake = resolve))
       }
     } catch (error) {
-      this.#stopping = true
-      this.#hasFailed = true
-      this.#ticker?.cancel()
-      this.#parts.onFatal(error as Error)
+      this.#failWith(error as Error)
+    }
+  }
+
+  #failWith(error: Error): void {
+    if (this.#hasFailed) return
+    this.#stopping = true
+    this.#hasFailed = true
+    this.#ticker?.cancel()
+    this.#parts.onFatal(error)
+  }
+
+  /** Proposals that no leader took, as long as somebody still waits for them. */
+  #proposeHeld(): void {
+    const now = this.#parts.clock.now()
+    for (const { data, deadlineMs } of this.#held.splice(0)) {
+      if (deadlineMs > now) this.propose(data, deadlineMs)
     }
   }
 
   async #handle(ready: Ready): Promise<void> {
     const { raft, log, send } = this.#parts
-    assert(ready.snapshot === undefined, 'a snapshot from a leader needs the peer protocol')
-    if (ready.softState)
-      this.#onSoftState(ready.softState.leader, ready.softState.role === 'leader')
+    if (ready.softState) this.#onSoftState(ready.softState)
     for (const { index, context } of ready.readStates) this.#onReadState(index, context)
+    const { messages } = ready
+    if (this.#isLeader && messages.length > 0) send(messages)
+    if (ready.snapshot) await this.#parts.saveSnapshot(ready.snapshot)
     const saved = this.#save(ready)
-    this.#apply(ready.committedEntries)
+    if (ready.snapshot === undefined) this.#apply(ready.committedEntries)
     if (saved !== undefined) await saved
+    if (ready.snapshot) await this.#applySnapshot(ready.snapshot, ready.committedEntries)
     if (ready.hardState) log.setHardState(ready.hardState)
     if (ready.entries.length > 0) log.append(ready.entries)
-    if (ready.messages.length > 0) send(ready.messages)
+    if (!this.#isLeader && messages.length > 0) send(messages)
     raft.advance(ready)
     this.#askReads()
+  }
+
+  /** The state jumps to the snapshot; what a leader committed since comes after it. */
+  async #applySnapshot(snapshot: Snapshot, entries: readonly Entry[]): Promise<void> {
+    this.#parts.log.applySnapshot(snapshot)
+    await this.#parts.applySnapshot(snapshot)
+    this.#applied = snapshot.metadata?.index ?? this.#applied
+    this.#apply(entries)
+    this.#parts.onApplied(this.#applied)
+    this.#resolveReads()
   }
 
   /** Undefined when there is nothing to save, so that reads alone never wait for a turn. */
@@ -225,15 +281,13 @@ export class Node {
     this.#resolveReads()
   }
 
-  #onSoftState(leader: bigint, isLeader: boolean): void {
-    if (leader !== this.#leader) {
-      if (this.#leader !== 0n) this.#failReads(new EtcdError('leaderChanged'))
-      this.#leader = leader
-    }
-    if (isLeader !== this.#isLeader) {
-      this.#isLeader = isLeader
-      this.#parts.onLeadership(isLeader)
-    }
+  #onSoftState({ leader, role }: SoftState): void {
+    this.#isLeader = role === 'leader'
+    if (leader === this.#leader) return
+    if (this.#leader !== 0n) this.#failReads(new EtcdError('leaderChanged'))
+    this.#leader = leader
+    this.#parts.onLeader(leader, this.#isLeader)
+    if (leader !== 0n) this.#proposeHeld()
   }
 
   /** One ReadIndex at a time; what comes meanwhile shares the next. */

@@ -11,6 +11,7 @@ import type { Clock } from '../platform/clock.js'
 import type { Outcome } from './apply.js'
 import type { Node } from './node.js'
 import type { RequestIds } from './request-id.js'
+import { encodeV2Request } from './v2-request.js'
 import type { Wait } from './wait.js'
 
 /** Field numbers of InternalRaftRequest (proto/raft_internal.proto). */
@@ -23,6 +24,8 @@ export const requestField = {
   leaseGrant: 8,
   leaseRevoke: 9,
   alarm: 10,
+  clusterVersionSet: 1300,
+  clusterMemberAttrSet: 1301,
 } as const
 
 export type RequestField = (typeof requestField)[Exclude<keyof typeof requestField, 'header'>]
@@ -50,17 +53,27 @@ export class Proposer {
 
   /**
    * `message`: the encoded request that belongs to `field`.
-   * @throws EtcdError requestTooLarge, tooManyRequests, noLeader, timeout, stopped, and whatever
+   * @throws EtcdError requestTooLarge, tooManyRequests, timeout, stopped, and whatever
    *   the application of the entry refuses
    */
   propose(field: RequestField, message: Uint8Array): Promise<Outcome> {
-    const { node, wait, ids } = this.#parts
-    const id = ids.next()
-    const data = entryData(id, field, message)
+    const id = this.#parts.ids.next()
+    return this.#proposeData(id, entryData(id, field, message))
+  }
+
+  /** A request of the v2 API, as members up to 3.5 speak about themselves. @throws as propose() */
+  proposeV2(path: string, value: string): Promise<Outcome> {
+    const id = this.#parts.ids.next()
+    return this.#proposeData(id, encodeV2Request(id, path, value))
+  }
+
+  #proposeData(id: bigint, data: Buffer): Promise<Outcome> {
+    const { node, wait } = this.#parts
     if (data.length > this.#requestBytesMax) throw new EtcdError('requestTooLarge')
     if (wait.size >= waitingMax) throw new EtcdError('tooManyRequests')
-    const outcome = wait.register(id, this.#deadline())
-    if (!node.propose(data)) wait.reject(id, new EtcdError('noLeader'))
+    const deadlineMs = this.#deadline()
+    const outcome = wait.register(id, deadlineMs)
+    node.propose(data, deadlineMs)
     return outcome
   }
 

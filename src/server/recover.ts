@@ -10,7 +10,7 @@ import type { Log } from '../platform/log.js'
 import { MemoryStorage } from '../raft/storage.js'
 import { type Database, openDatabase } from '../storage/bbolt/reader.js'
 import { saveDatabase } from '../storage/bbolt/writer.js'
-import { clusterId, memberId } from '../storage/cluster-id.js'
+import { clusterId } from '../storage/cluster-id.js'
 import type { DataDir } from '../storage/data-dir.js'
 import { CorruptionError, DataDirError } from '../storage/errors.js'
 import {
@@ -22,6 +22,7 @@ import {
   decodeMember,
   decodeRevision,
   decodeUint64,
+  type MemberRecord,
   metaKey,
   parseMemberHex,
 } from '../storage/schema.js'
@@ -29,7 +30,7 @@ import { readNewestSnapFile, type SnapFile } from '../storage/snap-file.js'
 import { walSnapshots } from '../storage/wal/reader.js'
 import { createWal, openWal, type Wal } from '../storage/wal/writer.js'
 import { captureBuckets, type Position, type State } from './checkpoint.js'
-import { ConfigError, type ServerConfig } from './config.js'
+import { ConfigError, firstMembers, type ServerConfig } from './config.js'
 import { addMember } from './membership.js'
 
 /** A member that is ready to take part: state at `consistent`, log after `snapshotIndex`. */
@@ -41,15 +42,26 @@ export interface Recovered {
   log: MemoryStorage
   /** Where checkpoints go; undefined when nothing is kept on disk. */
   snapDir: string | undefined
+  /** Members that a joining one has heard of, until its own log names them. */
+  remotes: readonly MemberRecord[]
   /** Where raft begins to hand out entries. */
   snapshotIndex: number
   /** What the state contains already. */
   consistent: Position
 }
 
+/** A member that others have been told of, and the cluster they told it to join. */
+export interface Joined {
+  memberId: bigint
+  clusterId: bigint
+  members: readonly MemberRecord[]
+}
+
 export interface RecoverOptions {
   files: Files
   logger: Log
+  /** Asks the other members; undefined for a member of a new cluster. Called for a new member only. */
+  join(config: ServerConfig): Promise<Joined | undefined>
 }
 
 /** Builds the empty state of a cluster; called once its id is known. */
@@ -84,35 +96,38 @@ export async function recoverMember(
     clusterId: cluster,
     wal: opened.wal,
     log: memoryLog(opened.hardState, opened.entries, snap),
+    remotes: [],
     snapshotIndex: snap?.index ?? 0,
     consistent,
   }
 }
 
-/** A first member: ids from URLs and token, and one entry that makes it the only voter. */
+/** A member without a past: of a new cluster, or of one that it joins. */
 async function bootstrapMember(
   config: ServerConfig,
   dataDir: DataDir,
   newState: NewState,
-  { files, logger }: RecoverOptions,
+  { files, logger, join }: RecoverOptions,
 ): Promise<Recovered> {
   if (dataDir.hasDb) await refuseOldDatabase(dataDir, files)
-  const born = newMember(config)
+  const joined = await join(config)
+  const born = joined === undefined ? newMember(config) : joiningMember(joined)
   const state = newState(born.clusterId)
   // The database comes first: a directory with a log but without a database does not open.
   const buckets = captureBuckets(state, { index: 0, term: 0 })
   await saveDatabase(dataDir.dbFile, buckets, { files })
   const metadata = { nodeId: born.memberId, clusterId: born.clusterId }
   const wal = await createWal(dataDir.walDir, metadata, { files, log: logger })
-  await wal.save(born.hardState, born.entries, true)
-  return { ...born, state, wal, snapDir: dataDir.snapDir, ...emptyPosition }
+  if (born.entries.length > 0) await wal.save(born.hardState, born.entries, true)
+  const remotes = joined?.members ?? []
+  return { ...born, state, wal, snapDir: dataDir.snapDir, remotes, ...emptyPosition }
 }
 
 /** The same without a directory: nothing outlives the process. */
 export function memoryMember(config: ServerConfig, newState: NewState): Recovered {
   const born = newMember(config)
   const state = newState(born.clusterId)
-  return { ...born, state, wal: memoryWal(), snapDir: undefined, ...emptyPosition }
+  return { ...born, state, wal: memoryWal(), snapDir: undefined, remotes: [], ...emptyPosition }
 }
 
 const emptyPosition = { snapshotIndex: 0, consistent: { index: 0, term: 0 } }
@@ -123,30 +138,39 @@ function memoryWal(): Wal {
   return { lastIndex: 0, save: done, saveSnapshot: done, release: done, close: done }
 }
 
-function newMember(config: ServerConfig) {
-  if (config.initialClusterState === 'existing' || config.initialCluster.length > 1) {
-    throw new ConfigError(
-      'this server runs clusters of one member: --initial-cluster must name this member alone, ' +
-        'and --initial-cluster-state must be new',
-    )
-  }
-  const own = memberId(config.initialAdvertisePeerUrls, config.initialClusterToken)
-  const member = {
-    id: own,
-    name: config.name,
-    peerUrls: config.initialAdvertisePeerUrls,
-    clientUrls: [],
-    isLearner: false,
-  }
-  const entry: Entry = {
+/** What a member starts from: its ids, and a log that says who the members are. */
+interface Born {
+  memberId: bigint
+  clusterId: bigint
+  hardState: HardState
+  entries: readonly Entry[]
+  log: MemoryStorage
+}
+
+/**
+ * A member of a new cluster. All members write the same first entries, each by itself: one for each
+ * member, by ascending id, committed from the start.
+ */
+function newMember(config: ServerConfig): Born {
+  const members = firstMembers(config)
+  const own = members.find(({ name }) => name === config.name)
+  if (own === undefined) throw new ConfigError(`no member is called ${config.name}`)
+  const entries = members.map((member, index) => ({
     Type: EntryType.EntryConfChange,
     Term: 1,
-    Index: 1,
+    Index: index + 1,
     Data: Buffer.from(ConfChange.encode(addMember(0n, member)).finish()),
-  }
-  const hardState: HardState = { term: 1, vote: 0n, commit: 1 }
-  const log = memoryLog(hardState, [entry], undefined)
-  return { memberId: own, clusterId: clusterId([own]), log, hardState, entries: [entry] }
+  }))
+  const hardState = { term: 1, vote: 0n, commit: entries.length }
+  const cluster = clusterId(members.map(({ id }) => id))
+  const log = memoryLog(hardState, entries, undefined)
+  return { memberId: own.id, clusterId: cluster, hardState, entries, log }
+}
+
+/** A member of a cluster that exists: it knows nothing until a leader tells it. */
+function joiningMember({ memberId: own, clusterId: cluster }: Joined): Born {
+  const hardState = { term: 0, vote: 0n, commit: 0 }
+  return { memberId: own, clusterId: cluster, hardState, entries: [], log: new MemoryStorage() }
 }
 
 function memoryLog(
@@ -182,7 +206,7 @@ async function refuseOldDatabase({ dbFile, walDir }: DataDir, files: Files): Pro
 }
 
 /** Reads every bucket into the state; says which entry the database stands at. */
-async function restoreState(dbFile: string, state: State, files: Files): Promise<Position> {
+export async function restoreState(dbFile: string, state: State, files: Files): Promise<Position> {
   const database = await openDatabase(dbFile, { files })
   try {
     const meta = new Map<string, Buffer>()

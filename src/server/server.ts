@@ -10,10 +10,19 @@ import { openDataDir } from '../storage/data-dir.js'
 import { memberHex } from '../storage/schema.js'
 import { Alarms } from './alarm.js'
 import type { State } from './checkpoint.js'
-import { ConfigError, listenAddress, requestOverheadBytes, type ServerConfig } from './config.js'
+import {
+  ConfigError,
+  firstMembers,
+  listenAddress,
+  requestOverheadBytes,
+  type ServerConfig,
+} from './config.js'
 import { handleHttp } from './http/handler.js'
+import { joinCluster } from './join.js'
 import { Member } from './member.js'
 import { Membership } from './membership.js'
+import { newPeerTransport } from './peer/new-transport.js'
+import type { PeerHandlers, PeerTransport } from './peer/transport.js'
 import type { Platform } from './platform.js'
 import { memoryMember, type Recovered, recoverMember } from './recover.js'
 import type { ServiceParts } from './rpc/parts.js'
@@ -57,12 +66,13 @@ export async function startServer(config: ServerConfig, platform: Platform): Pro
   try {
     const recovered = await recover(config, platform, own)
     own(recovered.wal)
-    const member = own(new Member(config, recovered, platform))
-    await Promise.race([member.ready, member.failed.then((error) => Promise.reject(error))])
+    const member = own(new Member(config, recovered, platform, peers(config, recovered, platform)))
+    for (const url of config.listenPeerUrls) await member.transport?.listen(listenAddress(url).at)
     const grpc = newServer(member.service, config)
     own({ close: () => grpc.close(stopGraceMs) })
     const endpoints = await listen(grpc, config)
-    publish(recovered, config, endpoints)
+    member.start(advertised(config, endpoints))
+    await Promise.race([member.ready, member.failed.then((error) => Promise.reject(error))])
     const { memberId, clusterId } = recovered
     platform.log.info('ready to serve client requests', {
       'etcd-version': etcdVersion,
@@ -86,7 +96,7 @@ async function recover(
   if (config.dataDir === undefined) return memoryMember(config, newState)
   const walDir = config.walDir === undefined ? {} : { walDir: config.walDir }
   const dataDir = own(await openDataDir(config.dataDir, { files, log, ...walDir }))
-  return recoverMember(config, dataDir, newState, { files, logger: log })
+  return recoverMember(config, dataDir, newState, { files, logger: log, join: joinCluster })
 }
 
 /** The lessor deletes keys through the store. */
@@ -132,11 +142,28 @@ async function listen(grpc: GrpcServer, config: ServerConfig): Promise<string[]>
   return endpoints
 }
 
-/** Name and client URLs of a lone member are its own business; nobody else needs to agree. */
-function publish(recovered: Recovered, config: ServerConfig, endpoints: readonly string[]): void {
+/** Where clients are told to come: what was configured, unless it could not know the port. */
+function advertised(config: ServerConfig, endpoints: readonly string[]): readonly string[] {
   const isFree = config.advertiseClientUrls.some((url) => /:0\/?$/.test(url))
-  recovered.state.membership.publish(recovered.memberId, {
-    name: config.name,
-    clientUrls: isFree ? endpoints : config.advertiseClientUrls,
-  })
+  return isFree ? endpoints : config.advertiseClientUrls
+}
+
+/** A member without a directory cannot take a snapshot, so it stays alone. */
+function peers(
+  config: ServerConfig,
+  { memberId, clusterId }: Recovered,
+  { clock, log }: Platform,
+): ((handlers: PeerHandlers) => PeerTransport) | undefined {
+  if (config.dataDir === undefined || config.listenPeerUrls.length === 0) return undefined
+  if (config.initialClusterState === 'new' && firstMembers(config).length === 1) return undefined
+  return (handlers) =>
+    newPeerTransport({
+      localId: memberId,
+      clusterId,
+      peerUrls: config.initialAdvertisePeerUrls,
+      electionTimeoutMs: config.electionTimeoutMs,
+      clock,
+      log,
+      handlers,
+    })
 }

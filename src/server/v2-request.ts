@@ -21,6 +21,12 @@ export function decodeV2Request(data: Buffer): Request | undefined {
   return data[at + 1] === methodTag ? Request.decode(data) : undefined
 }
 
+/** The same by our hand. etcd writes all fields, but reads absent ones as empty. */
+export function encodeV2Request(id: bigint, path: string, value: string): Buffer {
+  const request = { ID: id.toString(), Method: 'PUT', Path: path, Val: value }
+  return Buffer.from(Request.encode(request).finish())
+}
+
 /**
  * Members and version live below /0 of the v2 store. All else there was data of the v2 API, which
  * does not belong to a cluster of the v3 API.

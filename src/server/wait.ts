@@ -2,7 +2,6 @@
 // goes into the log; when the entry is applied here, the applier hands its outcome to the id.
 // On other members nobody waits for that id, and the outcome is dropped. An outcome that does not
 // come in time is given up, though the entry may still be applied later.
-import { EtcdError } from '../api/rpc-errors.js'
 
 interface Waiter<T> {
   readonly deadlineMs: number
@@ -31,11 +30,11 @@ export class Wait<T> {
     this.#take(id)?.reject(error)
   }
 
-  /** Gives up those whose time has come. */
-  expire(nowMs: number): void {
+  /** Gives up those whose time has come; `reason` says why, given when one had its deadline. */
+  expire(nowMs: number, reason: (deadlineMs: number) => Error): void {
     for (const [id, { deadlineMs }] of this.#waiters) {
       if (deadlineMs > nowMs) return
-      this.reject(id, new EtcdError('timeout'))
+      this.reject(id, reason(deadlineMs))
     }
   }
 

@@ -1,21 +1,53 @@
 // cluster.ts: the Cluster service. Its headers carry no revision.
-import { type Member, MemberListRequest, MemberListResponse } from '../../api/gen/rpc.js'
+import {
+  type Member,
+  MemberAddRequest,
+  MemberAddResponse,
+  MemberListRequest,
+  MemberListResponse,
+  MemberPromoteRequest,
+  MemberPromoteResponse,
+  MemberRemoveRequest,
+  MemberRemoveResponse,
+  MemberUpdateRequest,
+  MemberUpdateResponse,
+} from '../../api/gen/rpc.js'
 import type { MemberRecord } from '../../storage/schema.js'
 import { type MethodTable, service, unary } from './handlers.js'
 import type { ServiceParts } from './parts.js'
 
 export function clusterService(parts: ServiceParts): MethodTable {
-  return service('etcdserverpb.Cluster', {
-    MemberList: unary((data) => memberList(parts, MemberListRequest.decode(data))),
-  })
-}
-
-async function memberList(parts: ServiceParts, request: MemberListRequest): Promise<Uint8Array> {
-  if (request.linearizable) await parts.node.linearizable()
-  return MemberListResponse.encode({
+  const { reconfigurer } = parts
+  const answer = (members: readonly MemberRecord[]) => ({
     header: parts.headers.message(0),
-    members: parts.membership.list().map(memberMessage),
-  }).finish()
+    members: members.map(memberMessage),
+  })
+  return service('etcdserverpb.Cluster', {
+    MemberList: unary(async (data) => {
+      const { linearizable } = MemberListRequest.decode(data)
+      if (linearizable) await parts.node.linearizable()
+      return MemberListResponse.encode(answer(parts.membership.list())).finish()
+    }),
+    MemberAdd: unary(async (data) => {
+      const { peerURLs, isLearner } = MemberAddRequest.decode(data)
+      const { member, members } = await reconfigurer.add(peerURLs, isLearner)
+      const response = { ...answer(members), member: memberMessage(member) }
+      return MemberAddResponse.encode(response).finish()
+    }),
+    MemberRemove: unary(async (data) => {
+      const { ID } = MemberRemoveRequest.decode(data)
+      return MemberRemoveResponse.encode(answer(await reconfigurer.remove(BigInt(ID)))).finish()
+    }),
+    MemberUpdate: unary(async (data) => {
+      const { ID, peerURLs } = MemberUpdateRequest.decode(data)
+      const members = await reconfigurer.update(BigInt(ID), peerURLs)
+      return MemberUpdateResponse.encode(answer(members)).finish()
+    }),
+    MemberPromote: unary(async (data) => {
+      const { ID } = MemberPromoteRequest.decode(data)
+      return MemberPromoteResponse.encode(answer(await reconfigurer.promote(BigInt(ID)))).finish()
+    }),
+  })
 }
 
 export function memberMessage(member: MemberRecord): Member {

@@ -10,6 +10,7 @@ import type { Membership } from '../membership.js'
 import type { Node } from '../node.js'
 import type { Proposer } from '../proposer.js'
 import type { DatabaseSize } from '../quota.js'
+import type { Reconfigurer } from '../reconfigure.js'
 import type { RequestIds } from '../request-id.js'
 import type { Headers } from './header.js'
 
@@ -22,8 +23,11 @@ export interface ServiceParts {
   membership: Membership
   node: Node
   proposer: Proposer
+  reconfigurer: Reconfigurer
   ids: RequestIds
   headers: Headers
+  /** Requests wait for it; undefined once there is nothing to wait for. */
+  whenReady(): Promise<void> | undefined
   size: DatabaseSize
   clock: Clock
   log: Log

@@ -1,0 +1,50 @@
+// received-snapshot.ts: a database that a leader sent, from its arrival to its place.
+//
+//     body ──► INDEX.snap.db.part ──► INDEX.snap.db      before raft hears of the snapshot
+//     raft takes it: .snap file, snapshot record in the log
+//     state read from INDEX.snap.db, then the file becomes db
+//
+// A crash between the last two steps leaves a log that starts after the database: recovery finds
+// INDEX.snap.db and puts it in its place.
+import type { Message, Snapshot } from '../api/gen/raft.js'
+import type { Files } from '../platform/files.js'
+
+/** Name of a received database, by the index it stands at. */
+export function receivedName(index: number): string {
+  return `${index.toString(16).padStart(16, '0')}.snap.db`
+}
+
+/** Saves the body of a MsgSnap, lastingly. What was received before under that index stays. */
+export async function receiveDatabase(
+  snapDir: string,
+  message: Message,
+  body: AsyncIterable<Buffer>,
+  files: Files,
+): Promise<void> {
+  const file = `${snapDir}/${receivedName(indexOf(message.snapshot))}`
+  const part = `${file}.part`
+  await files.remove(part)
+  const handle = await files.open(part, 'create')
+  try {
+    let position = 0
+    for await (const chunk of body) {
+      await handle.write([chunk], position)
+      position += chunk.length
+    }
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await files.rename(part, file)
+  await files.syncDir(snapDir)
+}
+
+/** Makes a received database the member's own. */
+export async function adoptDatabase(snapDir: string, index: number, files: Files): Promise<void> {
+  await files.rename(`${snapDir}/${receivedName(index)}`, `${snapDir}/db`)
+  await files.syncDir(snapDir)
+}
+
+export function indexOf(snapshot: Snapshot | undefined): number {
+  return snapshot?.metadata?.index ?? 0
+}
