@@ -25,8 +25,8 @@ export async function askPassword(
   const setRaw = (isRaw: boolean): void => {
     if (stdin.isTTY) stdin.setRawMode?.(isRaw)
   }
+  setRaw(true) // before anybody can know that it is time to type
   if (prompt !== undefined) await write(prompt)
-  setRaw(true)
   const interrupted = new AbortController()
   const stopCatching = onInterrupt(() => interrupted.abort())
   try {
