@@ -19,7 +19,7 @@ const ttlSecondsMax = 9_000_000_000
 const expiredMax = 500
 /** From this many leases on, a new primary spreads what would expire together... */
 const spreadFrom = 1000
-/** ...so that at most this many expire within a second, three quarters of what is revoked in one. */
+/** ...so that at most this many expire within a second: three quarters of what can be revoked. */
 const spreadPerSecond = 750
 /** What is left of a lease that does not count down: the nanoseconds of an int64, as etcd says. */
 const foreverSeconds = 9_223_372_036
@@ -136,7 +136,7 @@ export class Lessor {
     lease.settle()
   }
 
-  /** The key now belongs to this lease and to no other; 0: to none. False: there is no such lease. */
+  /** The key now belongs to this lease alone (0: to none). False: there is no such lease. */
   attach(id: bigint, key: Buffer): boolean {
     const lease = this.byId.get(id)
     if (lease === undefined && id !== 0n) return false
@@ -176,7 +176,7 @@ export class Lessor {
     }
   }
 
-  /** Seconds at the last checkpoint since the last renewal; 0: none, so a renewal clears nothing. */
+  /** Seconds at the last checkpoint since a renewal; 0: none, so a renewal clears nothing. */
   checkpointed(id: bigint): number {
     return this.byId.get(id)?.remainingTtlSeconds ?? 0
   }
@@ -247,7 +247,7 @@ export class Lessor {
     return ids
   }
 
-  /** Long leases whose remaining time should go through the log now, to be given to checkpoint(). */
+  /** Long leases whose remaining time should go through the log now, and to checkpoint(). */
   dueCheckpoints(limit = checkpointsMax): LeaseCheckpoint[] {
     const now = this.now()
     const due: LeaseCheckpoint[] = []
@@ -307,7 +307,7 @@ export class Lessor {
     return [...this.byId.values()].sort((a, b) => byNumber(a.expiresMs, b.expiresMs))
   }
 
-  /** In order of expiry, each lease ends a second or more after the one `spreadPerSecond` before. */
+  /** In order of expiry, each lease ends a second or more after the `spreadPerSecond`th before. */
   private spread(): void {
     const leases = this.byExpiry()
     for (const [i, lease] of leases.entries()) {
@@ -318,5 +318,5 @@ export class Lessor {
   }
 }
 
-/** Not a difference: two leases that never expire are equal, and infinity minus itself is not zero. */
+/** Not a difference: leases that never expire are equal, yet infinity minus itself is no zero. */
 const byNumber = (a: number, b: number): number => (a < b ? -1 : a > b ? 1 : 0)

@@ -4,7 +4,7 @@
 //   - records newer than the asked revision;
 //   - records at or before the compact revision which a compaction at the *asked* revision would
 //     not keep, because members may not have removed them yet;
-//   - a tombstone exactly at the compact revision, which etcd removes or keeps depending on release.
+//   - a tombstone exactly at the compact revision, which older releases of etcd remove.
 //
 // The rule holds whether or not the compaction has removed anything so far.
 import { crc32c } from '../storage/crc32c.js'

@@ -12,7 +12,7 @@ export function compareRevisions(a: Revision, b: Revision): number {
   return a.main - b.main || a.sub - b.sub
 }
 
-/** Index of the first element of a list in revision order whose main revision is at least `main`. */
+/** Index of the first element of at least revision `main`, in a list in revision order. */
 export function firstAtLeast(list: readonly Revision[], main: number): number {
   let low = 0
   let high = list.length

@@ -10,7 +10,7 @@
 
 /** Large enough that the cost of a block is spread over hundreds of records. */
 const blockSizeBytes = 128 * 1024
-/** A record of at least this size gets a block of its own; at most an eighth of a block is wasted. */
+/** A record of at least this size gets its own block; at most an eighth of a block is wasted. */
 const ownBlockSizeBytes = blockSizeBytes / 8
 
 export class Block {

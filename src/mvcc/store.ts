@@ -95,7 +95,7 @@ export class Store {
     return leased
   }
 
-  /** Visits the records of one key from a revision on, oldest first, until `visit` answers false. */
+  /** Visits the records of one key from a revision on, in order, until `visit` answers false. */
   visitHistory(key: string, since: number, visit: (record: Stored) => boolean): void {
     this.state.tree.get(key)?.visitSince(since, visit)
   }

@@ -52,7 +52,7 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
     return { watchId }
   }
 
-  /** Tells the client of a failed create; for reasons that only the caller knows, as permissions. */
+  /** Tells of a failed create; for reasons that only the caller knows, such as permissions. */
   refuse(reason: string): WatchCreated {
     const { revision } = this.store
     const told = { created: true, canceled: true, cancelReason: reason } as const
@@ -69,7 +69,7 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
     return true
   }
 
-  /** Answers with the revision up to which the client was told everything, if that is the newest. */
+  /** Answers with the newest revision, if the client was told everything up to it. */
   requestProgress(): void {
     this.hub.syncStream(this.home)
     const watchers = [...this.watchers.values()]

@@ -1,7 +1,7 @@
 // watchable-store.ts: the store together with the watch hub over its history: what a member holds.
 // Reads and writes go to the store; the end of each write transaction reaches the watchers by
 // itself. Nothing here has a clock: the server calls syncWatchers() every so often (etcd: 100 ms)
-// for the watchers that are behind and whose stream is not pulling, and the streams' progressTick().
+// for watchers that are behind and whose stream is not pulling, and the streams' progressTick().
 
 import type { RevisionHash } from './hash.js'
 import type { Stored } from './key-index.js'
@@ -78,7 +78,7 @@ export class WatchableStore {
     this.store.compact(revision)
   }
 
-  /** Run to the end after compact(), a step at a time; etcd looks at 1000 records and waits 10 ms. */
+  /** To be run to its end after compact(); etcd takes steps of 1000 records, 10 ms apart. */
   compactionSteps(stepRecords?: number): Generator<void, void, void> {
     return this.store.compactionSteps(stepRecords)
   }

@@ -39,7 +39,7 @@ export class WriteTxn {
     return this.state.tree.get(keyText(key))?.at(this.main)
   }
 
-  /** The lease (0: none) exists: whoever writes has checked, and tells the lessor. Copies the bytes. */
+  /** Copies the bytes. The lease (0: none) exists: the caller has checked, and tells the lessor. */
   put(key: Buffer, value: Buffer, lease: bigint): Stored {
     assert(this.isOpen && key.length > 0, 'put needs an open transaction and a key')
     const { tree } = this.state

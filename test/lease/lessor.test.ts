@@ -70,7 +70,7 @@ test('a TTL that is too large, an id in use and an unknown lease have their erro
   expect([lessor.timeToLive(2n), lessor.has(2n), lessor.size]).toEqual([undefined, false, 1])
 })
 
-test('revoking a lease deletes its keys in byte order, at once, and a lease without keys none', () => {
+test('revoking a lease deletes its keys at once, in byte order, or none if it has none', () => {
   const { lessor, deletions } = started()
   lessor.grant(1n, 60)
   lessor.grant(2n, 60)
@@ -131,7 +131,7 @@ test('a check reports at most 500 leases', () => {
   expect([1, 2, 3, 4].map(() => lessor.expired().length)).toEqual([500, 500, 200, 0])
 })
 
-test('a renewal starts the time anew and answers with the TTL; a lease that is gone has none', async () => {
+test('a renewal starts the time anew and answers with the TTL, unless the lease is gone', async () => {
   const { lessor, pass } = started()
   lessor.grant(1n, 10)
   pass(9)
@@ -202,7 +202,7 @@ test('fewer leases than that keep their time', () => {
   expect([lessor.expired().length, lessor.expired().length]).toEqual([500, 499])
 })
 
-test('long leases are checkpointed every five minutes, and go on from there on a new primary', () => {
+test('long leases are checkpointed every five minutes; a new primary goes on from there', () => {
   const { lessor, pass } = started()
   lessor.grant(1n, 300) // not long enough
   lessor.grant(2n, 3600)
@@ -234,7 +234,7 @@ test('a renewal forgets the checkpoint', async () => {
   expect([lessor.checkpointed(1n), lessor.timeToLive(1n)?.remainingSeconds]).toEqual([0, 3600])
 })
 
-test('after a restart leases have their full TTL, or what the checkpoint says, and their keys', () => {
+test('after a restart leases have their full TTL, or what a checkpoint left, and their keys', () => {
   const { lessor, deletions, pass } = started({ primary: false })
   lessor.grant(99n, 60)
   lessor.restore([

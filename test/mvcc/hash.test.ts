@@ -61,7 +61,7 @@ test('revisions that are to come or compacted have no hash', () => {
   expect(() => store.hashKv(3)).toThrow('compacted')
 })
 
-test('a compaction leaves the hash at its revision, made with the compact revision before it', () => {
+test('a compaction leaves the hash at its revision, made with the one compacted before', () => {
   const store = known()
   const before = store.hashKv(3)
   store.compact(3)

@@ -27,7 +27,7 @@ function textOf(index: KeyIndex): string {
   return words.join(' ')
 }
 
-test('a read finds the newest record at or before its revision, and nothing in between lives', () => {
+test('a read finds the newest record at or before its revision, nothing between lives', () => {
   const index = indexOf('2 4 6x 9 12.0 12.1x')
   const found = (main: number) => index.at(main)?.main
   expect([1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 99].map(found)).toEqual([
