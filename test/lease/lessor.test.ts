@@ -131,7 +131,7 @@ test('a check reports at most 500 leases', () => {
   expect([1, 2, 3, 4].map(() => lessor.expired().length)).toEqual([500, 500, 200, 0])
 })
 
-test('a renewal starts the time anew and answers with the TTL, unless the lease is gone', async () => {
+test('a renewal starts the time anew and answers with the TTL of a lease that exists', async () => {
   const { lessor, pass } = started()
   lessor.grant(1n, 10)
   pass(9)

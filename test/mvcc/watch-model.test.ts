@@ -1,5 +1,6 @@
-// Any mix of writes, compactions, watchers that start anywhere and clients that take their time: every watcher is told the history of its range exactly once, in order, whole
-// revisions at a time, from its start until a compaction overtakes it or the client cancels.
+// Any mix of writes, compactions, watchers that start anywhere and clients that take their time:
+// every watcher is told the history of its range exactly once, in order, whole revisions at a time,
+// from its start until a compaction overtakes it or the client cancels.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { WatchBatch, WatchEvent, WatchStream } from '../../src/mvcc/watchable-store.js'
