@@ -1,6 +1,6 @@
 // cluster-version.ts: the version that all members of a cluster can speak. The leader asks every
-// member for its own and lets the log say the smallest. A lone member agrees with itself: nothing is
-// written to its log, so that any etcd can open its directory.
+// member for its own and lets the log say the smallest. A lone member agrees with itself: nothing
+// is written to its log, so that any etcd can open its directory.
 import type { Clock, Timer } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
 import type { MemberRecord } from '../storage/schema.js'

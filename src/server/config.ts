@@ -55,7 +55,7 @@ const defaultClientUrl = 'http://localhost:2379'
 /** Quota that stands for "not configured": 2 GiB, as in etcd. */
 export const defaultQuotaBytes = 2 * 1024 * 1024 * 1024
 
-/** Slack that the gRPC layer grants on top of maxRequestBytes, so that the server itself refuses. */
+/** Slack of the gRPC layer on top of maxRequestBytes, so that the server itself refuses. */
 export const requestOverheadBytes = 512 * 1024
 
 export const defaultConfig: ServerConfig = {

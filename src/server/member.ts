@@ -2,37 +2,38 @@
 // It begins where recovery left off and is ready once it leads or knows who does, and has applied
 // what the leader's first entry confirms.
 
-import { type ConfChange, ConfChangeType, type Snapshot } from '../api/gen/raft.js'
-import {
-  AlarmRequest_AlarmAction as AlarmAction,
-  AlarmRequest,
-  AlarmType,
-  CompactionRequest,
-} from '../api/gen/rpc.js'
+import { type ConfChange, ConfChangeType } from '../api/gen/raft.js'
+import { CompactionRequest } from '../api/gen/rpc.js'
 import { EtcdError } from '../api/rpc-errors.js'
 import { clusterVersion, etcdVersion } from '../api/version.js'
 import type { Timer } from '../platform/clock.js'
 import { RawNode } from '../raft/raw-node.js'
-import { type MemberRecord, memberHex } from '../storage/schema.js'
-import { writeRaftSnapshot } from '../storage/snap-file.js'
+import { memberHex } from '../storage/schema.js'
 import { Applier, type Outcome } from './apply.js'
-import { Checkpointer, captureBuckets } from './checkpoint.js'
+import { Checkpointer, captureBuckets, type Position } from './checkpoint.js'
 import { VersionMonitor } from './cluster-version.js'
 import { autoCompact, Remover } from './compactor.js'
-import { defaultQuotaBytes, type ServerConfig } from './config.js'
+import type { ServerConfig } from './config.js'
 import { revokeExpired } from './expiry.js'
-import { Leadership } from './leadership.js'
+import { LeaderLeases } from './leader-leases.js'
+import {
+  Leadership,
+  longestConnected,
+  type TransferOptions,
+  transferLeadership,
+} from './leadership.js'
 import { Node, type NodeParts } from './node.js'
 import { askVersion } from './peer/client.js'
 import type { PeerHandlers, PeerTransport } from './peer/transport.js'
+import { peerHandlers } from './peer-handlers.js'
 import { PeerLink } from './peer-link.js'
 import type { Platform } from './platform.js'
 import { Proposer, requestField } from './proposer.js'
 import { publishAttributes, publishVersion } from './publisher.js'
-import { DatabaseSize, Quota } from './quota.js'
-import { adoptDatabase, indexOf, receiveDatabase, receivedName } from './received-snapshot.js'
+import { DatabaseSize, quotaCheck } from './quota.js'
+import { installSnapshot, saveSnapshot } from './received-snapshot.js'
 import { Reconfigurer } from './reconfigure.js'
-import { type Recovered, restoreState } from './recover.js'
+import type { Recovered } from './recover.js'
 import { RequestIds } from './request-id.js'
 import { Headers } from './rpc/header.js'
 import type { ServiceParts } from './rpc/parts.js'
@@ -101,7 +102,7 @@ export class Member {
     this.#applier = this.#newApplier()
     this.#checkpointer = newCheckpointer(config, recovered, platform, this.#applier)
     this.#node = this.#newNode()
-    this.transport = newTransport?.(this.#peerHandlers())
+    this.transport = newTransport?.(this.#newPeerHandlers())
     this.#peers = this.#linkPeers()
     this.#leadership = this.#newLeadership()
     this.service = this.#newService()
@@ -193,41 +194,19 @@ export class Member {
   /** A leader that stops hands over first, so that the others need not wait for its silence. */
   async #handOver(): Promise<void> {
     const { memberId, state } = this.#recovered
-    const { clock } = this.#platform
     const target = longestConnected(state.membership.list(), memberId, this.transport)
     if (!this.#node.isLeader || this.#node.hasFailed || target === undefined) return
-    this.#node.transferLeader(target)
-    const untilMs = clock.now() + requestTimeoutMs(this.#config)
-    while (this.#node.isLeader && clock.now() < untilMs) {
-      await new Promise<void>((resolve) => {
-        clock.after(this.#config.heartbeatIntervalMs, resolve)
-      })
+    try {
+      await transferLeadership(this.#node, target, this.#transferOptions())
+    } catch (error) {
+      this.#platform.log.warn('leadership was not taken over', { error: String(error) })
     }
   }
 
-  /** The log names a snapshot only after its file and its database are on disk. */
-  async #saveSnapshot(snapshot: Snapshot): Promise<void> {
-    const { snapDir, wal } = this.#recovered
-    const { metadata } = snapshot
-    if (snapDir === undefined || metadata === undefined) return
-    const { index, term, conf_state } = metadata
-    await this.#checkpointer?.idle()
-    await writeRaftSnapshot(snapDir, snapshot, { files: this.#platform.files })
-    await wal.saveSnapshot({ index, term, ...(conf_state ? { confState: conf_state } : {}) })
-  }
-
-  async #applySnapshot(snapshot: Snapshot): Promise<void> {
-    const { snapDir, state, wal } = this.#recovered
-    const { files, log } = this.#platform
-    if (snapDir === undefined) throw new Error('a snapshot came to a member without a directory')
-    const index = indexOf(snapshot)
-    const position = await restoreState(`${snapDir}/${receivedName(index)}`, state, files)
-    await adoptDatabase(snapDir, index, files)
-    this.#applier.jumpTo({ index, term: position.term })
-    this.#checkpointer?.jumpTo(index)
-    this.#peers?.connectAll()
-    await wal.release(index)
-    log.info('applied snapshot', { 'snapshot-index': index })
+  #transferOptions(): TransferOptions {
+    const { heartbeatIntervalMs } = this.#config
+    const timeoutMs = requestTimeoutMs(this.#config)
+    return { clock: this.#platform.clock, heartbeatIntervalMs, timeoutMs }
   }
 
   #linkPeers(): PeerLink | undefined {
@@ -241,33 +220,21 @@ export class Member {
     return link
   }
 
-  #peerHandlers(): PeerHandlers {
-    const { state, snapDir } = this.#recovered
-    const { membership, lessor, store } = state
-    const { files } = this.#platform
-    return {
-      step: (message) => this.#node.step(message),
-      isRemoved: (id) => membership.isRemoved(id),
-      isKnown: (id) => membership.member(id) !== undefined,
-      reportUnreachable: (id) => this.#node.reportUnreachable(id),
-      reportSnapshot: (id, ok) => this.#node.reportSnapshot(id, ok),
-      onRemoved: () => this.#onRemoved(),
-      async receiveSnapshot(message, body) {
-        if (snapDir === undefined) throw new Error('this member has no directory')
-        await receiveDatabase(snapDir, message, body, files)
-      },
-      members: () => membership.list(),
-      version: () => ({
-        etcdserver: etcdVersion,
-        // Nothing was agreed yet: whoever speaks v3 may join.
-        etcdcluster: membership.agreedVersion ?? '3.0.0',
-        storage: clusterVersion,
-      }),
+  #newPeerHandlers(): PeerHandlers {
+    return peerHandlers({
+      ...this.#recovered,
+      node: this.#node,
+      files: this.#platform.files,
       promote: (id) => this.service.reconfigurer.promote(id),
-      renewLease: (id) => lessor.renew(id),
-      leaseTimeToLive: async (id) => lessor.timeToLive(id),
-      hashKv: (revision) => ({ revision: store.revision, ...store.hashKv(revision) }),
-    }
+      onRemoved: () => this.#onRemoved(),
+    })
+  }
+
+  /** A leader's snapshot has replaced state and database. */
+  #onInstalled(position: Position): void {
+    this.#applier.jumpTo(position)
+    this.#checkpointer?.jumpTo(position.index)
+    this.#peers?.connectAll()
   }
 
   #newLeadership(): Leadership {
@@ -329,8 +296,13 @@ export class Member {
         this.#checkpointer?.onApplied(entries)
       },
       send: (messages) => this.#peers?.send(messages),
-      saveSnapshot: (snapshot) => this.#saveSnapshot(snapshot),
-      applySnapshot: (snapshot) => this.#applySnapshot(snapshot),
+      saveSnapshot: async (snapshot) => {
+        await this.#checkpointer?.idle()
+        await saveSnapshot(snapshot, this.#recovered, this.#platform)
+      },
+      applySnapshot: async (snapshot) => {
+        this.#onInstalled(await installSnapshot(snapshot, this.#recovered, this.#platform))
+      },
       onLeader: (leader, isLeader) => this.#onLeader(leader, isLeader),
       onApplied: () => this.#onApplied(),
       onFatal: (error) => this.#fail(error),
@@ -361,6 +333,12 @@ export class Member {
       proposer,
       reconfigurer: new Reconfigurer({ memberId, membership, node, proposer, transport, clock }),
       ids,
+      leases: new LeaderLeases({ memberId, lessor: state.lessor, membership, node }),
+      handOver: async (to) => {
+        if (!node.isLeader) throw new EtcdError('notLeader')
+        if (membership.member(to)?.isLearner !== false) throw new EtcdError('badLeaderTransferee')
+        await transferLeadership(node, to, this.#transferOptions())
+      },
       whenReady: () => (this.#isReady ? undefined : this.ready),
       headers: new Headers({ memberId, clusterId }, () => this.#raft.status().term),
       size,
@@ -371,18 +349,26 @@ export class Member {
     }
   }
 
+  /** Goes on while watchers are behind, with a turn for others after each round. */
+  #syncWatchers(): void {
+    const isBehind = this.#recovered.state.store.syncWatchers()
+    if (isBehind) this.#platform.clock.after(0, () => this.#syncWatchers())
+  }
+
   #startTimers(): (Pick<Timer, 'cancel'> | undefined)[] {
     const { clock, log } = this.#platform
     const { store, lessor } = this.#recovered.state
     const { proposer } = this.service
-    const compact = (revision: number) =>
-      proposer.propose(requestField.compaction, compaction(revision))
+    const compact = (revision: number) => {
+      const request = CompactionRequest.encode({ revision: String(revision), physical: false })
+      return proposer.propose(requestField.compaction, request.finish())
+    }
     return [
       clock.every(expireIntervalMs, () => {
         this.#wait.expire(clock.now(), (deadlineMs) => this.#leadership.timeoutReason(deadlineMs))
       }),
       this.#versions,
-      clock.every(watcherSyncMs, () => store.syncWatchers()),
+      clock.every(watcherSyncMs, () => this.#syncWatchers()),
       revokeExpired({ lessor, proposer, clock, log }),
       autoCompact(this.#config, {
         clock,
@@ -423,41 +409,4 @@ function newCheckpointer(
     { entriesMin: config.snapshotCount, catchUpEntries: config.snapshotCatchupEntries },
     consistent.index,
   )
-}
-
-/** A request without room raises the alarm for this member, then is refused. */
-function quotaCheck(
-  config: ServerConfig,
-  parts: { size: DatabaseSize; proposer: Proposer; memberId: bigint },
-): ServiceParts['quotaCheck'] {
-  const quota = new Quota(config.quotaBackendBytes || defaultQuotaBytes, parts.size)
-  const alarm = AlarmRequest.encode({
-    action: AlarmAction.ACTIVATE,
-    memberID: parts.memberId.toString(),
-    alarm: AlarmType.NOSPACE,
-  }).finish()
-  return (costBytes) => {
-    if (quota.hasRoomFor(costBytes)) return undefined
-    return parts.proposer.propose(requestField.alarm, alarm).then(() => {
-      throw new EtcdError('noSpace')
-    })
-  }
-}
-
-function compaction(revision: number): Uint8Array {
-  return CompactionRequest.encode({ revision: String(revision), physical: false }).finish()
-}
-
-/** Who should lead next: the voter that has been connected longest. */
-function longestConnected(
-  members: readonly MemberRecord[],
-  own: bigint,
-  transport: PeerTransport | undefined,
-): bigint | undefined {
-  let best: { id: bigint; since: number } | undefined
-  for (const { id, isLearner } of members) {
-    const since = id === own || isLearner ? undefined : transport?.activeSince(id)
-    if (since !== undefined && (best === undefined || since < best.since)) best = { id, since }
-  }
-  return best?.id
 }

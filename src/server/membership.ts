@@ -67,7 +67,8 @@ export class Membership {
 
   /**
    * Refuses a change that has no effect on this state.
-   * @throws EtcdError memberNotFound, memberExists, peerUrlExists, memberNotLearner, tooManyLearners
+   * @throws EtcdError memberNotFound, memberExists, peerUrlExists, memberNotLearner,
+   *   tooManyLearners
    */
   check(change: ConfChange): void {
     const id = change.node_id

@@ -3,9 +3,9 @@
 //
 // The order inside a Ready is the safety argument. A message may promise only what is already on
 // disk, so saving comes before sending; only a leader sends first, because what it promises counts
-// itself by advance() alone. Committed entries were saved with an earlier Ready, so they are applied
-// while this one is on its way to the disk: the answers of one batch of writes go out during the
-// sync of the next. All that arrives meanwhile goes out with the next sync.
+// itself by advance() alone. Committed entries were saved with an earlier Ready, so they are
+// applied while this one is on its way to the disk: the answers of one batch of writes go out
+// during the sync of the next. All that arrives meanwhile goes out with the next sync.
 import type { ConfChange, ConfState, Entry, Message, Snapshot } from '../api/gen/raft.js'
 import { EtcdError } from '../api/rpc-errors.js'
 import type { Clock, Timer } from '../platform/clock.js'

@@ -1,7 +1,18 @@
 // quota.ts: how large the database is, and whether a request still fits. Costs are etcd's rough
 // figures. The size is that of the file a checkpoint would make; like a real one it only grows,
 // and gives freed pages back when it is defragmented.
-import type { LeaseGrantRequest, PutRequest, RequestOp, TxnRequest } from '../api/gen/rpc.js'
+import {
+  AlarmRequest_AlarmAction as AlarmAction,
+  AlarmRequest,
+  AlarmType,
+  type LeaseGrantRequest,
+  type PutRequest,
+  type RequestOp,
+  type TxnRequest,
+} from '../api/gen/rpc.js'
+import { EtcdError } from '../api/rpc-errors.js'
+import { defaultQuotaBytes, type ServerConfig } from './config.js'
+import { type Proposer, requestField } from './proposer.js'
 
 const putOverheadBytes = 256
 const leaseOverheadBytes = 64
@@ -48,6 +59,28 @@ export class Quota {
   hasRoomFor(costBytes: number): boolean {
     if (costBytes === 0 || this.#limitBytes < 0) return true
     return this.#size.allocatedBytes + costBytes < this.#limitBytes
+  }
+}
+
+/** Undefined: there is room. @throws EtcdError noSpace, once the alarm is raised */
+export type QuotaCheck = (costBytes: number) => Promise<void> | undefined
+
+/** A request without room raises the alarm for this member, then is refused. */
+export function quotaCheck(
+  config: ServerConfig,
+  parts: { size: DatabaseSize; proposer: Proposer; memberId: bigint },
+): QuotaCheck {
+  const quota = new Quota(config.quotaBackendBytes || defaultQuotaBytes, parts.size)
+  const alarm = AlarmRequest.encode({
+    action: AlarmAction.ACTIVATE,
+    memberID: parts.memberId.toString(),
+    alarm: AlarmType.NOSPACE,
+  }).finish()
+  return (costBytes) => {
+    if (quota.hasRoomFor(costBytes)) return undefined
+    return parts.proposer.propose(requestField.alarm, alarm).then(() => {
+      throw new EtcdError('noSpace')
+    })
   }
 }
 

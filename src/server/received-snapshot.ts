@@ -8,6 +8,10 @@
 // INDEX.snap.db and puts it in its place.
 import type { Message, Snapshot } from '../api/gen/raft.js'
 import type { Files } from '../platform/files.js'
+import { writeRaftSnapshot } from '../storage/snap-file.js'
+import type { Position } from './checkpoint.js'
+import type { Platform } from './platform.js'
+import { type Recovered, restoreState } from './recover.js'
 
 /** Name of a received database, by the index it stands at. */
 export function receivedName(index: number): string {
@@ -45,6 +49,33 @@ export async function adoptDatabase(snapDir: string, index: number, files: Files
   await files.syncDir(snapDir)
 }
 
-export function indexOf(snapshot: Snapshot | undefined): number {
+/** The log names a snapshot only after its file and its database are on disk. */
+export async function saveSnapshot(
+  snapshot: Snapshot,
+  { snapDir, wal }: Recovered,
+  { files }: Platform,
+): Promise<void> {
+  if (snapDir === undefined || snapshot.metadata === undefined) return
+  const { index, term, conf_state } = snapshot.metadata
+  await writeRaftSnapshot(snapDir, snapshot, { files })
+  await wal.saveSnapshot({ index, term, ...(conf_state ? { confState: conf_state } : {}) })
+}
+
+/** Replaces state and database by a snapshot that was saved; says where they stand now. */
+export async function installSnapshot(
+  snapshot: Snapshot,
+  { snapDir, state, wal }: Recovered,
+  { files, log }: Platform,
+): Promise<Position> {
+  if (snapDir === undefined) throw new Error('a snapshot came to a member without a directory')
+  const index = indexOf(snapshot)
+  const { term } = await restoreState(`${snapDir}/${receivedName(index)}`, state, files)
+  await adoptDatabase(snapDir, index, files)
+  await wal.release(index)
+  log.info('applied snapshot', { 'snapshot-index': index })
+  return { index, term }
+}
+
+function indexOf(snapshot: Snapshot | undefined): number {
   return snapshot?.metadata?.index ?? 0
 }

@@ -60,7 +60,7 @@ export interface Joined {
 export interface RecoverOptions {
   files: Files
   logger: Log
-  /** Asks the other members; undefined for a member of a new cluster. Called for a new member only. */
+  /** Asks the other members, for a new member; undefined when the cluster is new too. */
   join(config: ServerConfig): Promise<Joined | undefined>
 }
 

@@ -55,25 +55,27 @@ async function revoke(
  * One answer for each request, in order; TTL 0 says that the lease is gone, which is no error. The
  * header is taken before the renewal, so that its revision is not newer than what the client knows.
  */
-async function keepAlive({ lessor, headers, store }: ServiceParts, stream: ServerStream) {
+async function keepAlive(parts: ServiceParts, stream: ServerStream): Promise<void> {
+  const { headers, store } = parts
   for await (const data of stream) {
     const { ID } = LeaseKeepAliveRequest.decode(data)
     const header = headers.message(store.revision)
-    const ttlSeconds = await lessor.renew(BigInt(ID))
+    const ttlSeconds = await parts.leases.renew(BigInt(ID))
     const TTL = String(ttlSeconds ?? 0)
     await stream.write(LeaseKeepAliveResponse.encode({ header, ID, TTL }).finish())
   }
 }
 
-function timeToLive({ lessor, headers, store }: ServiceParts, data: Buffer): Uint8Array {
+async function timeToLive(parts: ServiceParts, data: Buffer): Promise<Uint8Array> {
+  const { headers, store } = parts
   const { ID, keys } = LeaseTimeToLiveRequest.decode(data)
-  const lease = lessor.timeToLive(BigInt(ID))
+  const lease = await parts.leases.timeToLive(BigInt(ID), keys)
   return LeaseTimeToLiveResponse.encode({
     header: headers.message(store.revision),
     ID,
     TTL: String(lease?.remainingSeconds ?? -1),
     grantedTTL: String(lease?.ttlSeconds ?? 0),
-    keys: keys ? (lease?.keys ?? []) : [],
+    keys: keys ? [...(lease?.keys ?? [])] : [],
   }).finish()
 }
 

@@ -14,7 +14,6 @@ import {
   SnapshotResponse,
   StatusResponse,
 } from '../../api/gen/rpc.js'
-import { EtcdError } from '../../api/rpc-errors.js'
 import { clusterVersion, etcdVersion } from '../../api/version.js'
 import type { ServerStream } from '../../grpc/server.js'
 import { planDatabase } from '../../storage/bbolt/writer.js'
@@ -113,11 +112,8 @@ function hashKv({ headers, store }: ServiceParts, request: HashKVRequest): Uint8
   }).finish()
 }
 
-/** With one voter there is nobody else to lead, and leading already is success at once. */
-function moveLeader({ node, memberId }: ServiceParts, data: Buffer): Uint8Array {
-  const target = BigInt(MoveLeaderRequest.decode(data).targetID)
-  if (!node.isLeader) throw new EtcdError('notLeader')
-  if (target !== memberId) throw new EtcdError('badLeaderTransferee')
+async function moveLeader({ handOver }: ServiceParts, data: Buffer): Promise<Uint8Array> {
+  await handOver(BigInt(MoveLeaderRequest.decode(data).targetID))
   return MoveLeaderResponse.encode({ header: undefined }).finish()
 }
 

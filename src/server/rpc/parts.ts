@@ -6,10 +6,11 @@ import type { Log } from '../../platform/log.js'
 import type { Bucket } from '../../storage/bbolt/writer.js'
 import type { Alarms } from '../alarm.js'
 import type { ServerConfig } from '../config.js'
+import type { LeaderLeases } from '../leader-leases.js'
 import type { Membership } from '../membership.js'
 import type { Node } from '../node.js'
 import type { Proposer } from '../proposer.js'
-import type { DatabaseSize } from '../quota.js'
+import type { DatabaseSize, QuotaCheck } from '../quota.js'
 import type { Reconfigurer } from '../reconfigure.js'
 import type { RequestIds } from '../request-id.js'
 import type { Headers } from './header.js'
@@ -26,16 +27,16 @@ export interface ServiceParts {
   reconfigurer: Reconfigurer
   ids: RequestIds
   headers: Headers
+  leases: LeaderLeases
+  /** Gives leadership to another voter. @throws EtcdError notLeader, badLeaderTransferee */
+  handOver(to: bigint): Promise<void>
   /** Requests wait for it; undefined once there is nothing to wait for. */
   whenReady(): Promise<void> | undefined
   size: DatabaseSize
   clock: Clock
   log: Log
-  /**
-   * Lets a request of that cost pass, or raises the NOSPACE alarm and refuses it.
-   * @throws EtcdError noSpace
-   */
-  quotaCheck(costBytes: number): Promise<void> | undefined
+  /** Asked before a request of that cost goes into the log. */
+  quotaCheck: QuotaCheck
   /** The database as it is now, for a snapshot. */
   capture(): readonly Bucket[]
 }

@@ -1,0 +1,48 @@
+// peer-handlers.ts: what a member does with what others tell or ask it.
+import { clusterVersion, etcdVersion } from '../api/version.js'
+import type { Files } from '../platform/files.js'
+import type { MemberRecord } from '../storage/schema.js'
+import type { State } from './checkpoint.js'
+import type { Node } from './node.js'
+import type { PeerHandlers } from './peer/transport.js'
+import { receiveDatabase } from './received-snapshot.js'
+
+export interface PeerHandlerParts {
+  state: State
+  node: Node
+  /** Undefined: nothing is kept on disk, so no snapshot can be taken. */
+  snapDir: string | undefined
+  files: Files
+  promote(id: bigint): Promise<MemberRecord[]>
+  onRemoved(): void
+}
+
+/** What a cluster that has agreed on nothing yet is taken for: whoever speaks v3 may join. */
+const undecidedVersion = '3.0.0'
+
+export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
+  const { node, snapDir, files } = parts
+  const { membership, lessor, store } = parts.state
+  return {
+    step: (message) => node.step(message),
+    isRemoved: (id) => membership.isRemoved(id),
+    isKnown: (id) => membership.member(id) !== undefined,
+    reportUnreachable: (id) => node.reportUnreachable(id),
+    reportSnapshot: (id, ok) => node.reportSnapshot(id, ok),
+    onRemoved: () => parts.onRemoved(),
+    async receiveSnapshot(message, body) {
+      if (snapDir === undefined) throw new Error('this member has no directory')
+      await receiveDatabase(snapDir, message, body, files)
+    },
+    members: () => membership.list(),
+    version: () => ({
+      etcdserver: etcdVersion,
+      etcdcluster: membership.agreedVersion ?? undecidedVersion,
+      storage: clusterVersion,
+    }),
+    promote: (id) => parts.promote(id),
+    renewLease: (id) => lessor.renew(id),
+    leaseTimeToLive: async (id) => lessor.timeToLive(id),
+    hashKv: (revision) => ({ revision: store.revision, ...store.hashKv(revision) }),
+  }
+}
