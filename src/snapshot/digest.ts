@@ -21,7 +21,10 @@ export interface DigestReading {
 }
 
 /** Reads the whole file once, in pieces. */
-export async function readDigest(handle: FileHandle): Promise<DigestReading> {
+export async function readDigest(
+  handle: FileHandle,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<DigestReading> {
   const sizeBytes = await handle.size()
   const contentBytes = hasDigest(sizeBytes) ? sizeBytes - digestSize : sizeBytes
   const hash = createHash('sha256')
@@ -30,6 +33,7 @@ export async function readDigest(handle: FileHandle): Promise<DigestReading> {
   let reading = handle.read(current, 0)
   for (let at = 0; at < contentBytes; at += readSize) {
     const size = await reading
+    options.signal?.throwIfAborted()
     const piece = current.subarray(0, Math.min(size, contentBytes - at))
     // The next piece is read while this one is hashed.
     reading = handle.read(other, at + readSize)

@@ -22,6 +22,7 @@ export interface Rebuild {
   /** 0: revisions stay as they are. */
   bumpRevision: number
   progress?: ((done: { readBytes: number; totalBytes: number }) => void) | undefined
+  signal?: AbortSignal | undefined
 }
 
 /** Writes the database of a new cluster to `target`, which must not exist, and syncs it. */
@@ -69,6 +70,7 @@ class Copy {
   async *#leaves(name: string) {
     const totalBytes = this.#database.sizeBytes
     for await (const leaf of this.#database.leaves(name)) {
+      this.#rebuild.signal?.throwIfAborted()
       yield leaf
       this.#readBytes += leaf.bytes.length
       this.#rebuild.progress?.({ readBytes: this.#readBytes, totalBytes })

@@ -49,6 +49,8 @@ export interface RestoreParts {
   log: Log
   /** Bytes of the database read so far, and how many there are. */
   progress?: (done: { readBytes: number; totalBytes: number }) => void
+  /** Gives up, removes what was made, and rejects with the signal's reason. */
+  signal?: AbortSignal
 }
 
 export interface RestoredMember {
@@ -78,7 +80,7 @@ export async function restoreSnapshot(
   const own = members.find(({ name }) => name === options.name)
   if (own === undefined) throw new SnapshotError(`no member ${options.name}`)
   const place = await freePlace(options, parts.files)
-  await checkSource(file, options, parts.files)
+  await checkSource(file, options, parts)
   const restored: RestoredMember = {
     dataDir: place.dataDir,
     walDir: place.walDir,
@@ -117,19 +119,32 @@ function checkedMembers(options: RestoreOptions): MemberRecord[] {
 async function freePlace(options: RestoreOptions, files: Files): Promise<Place> {
   const dataDir = options.dataDir || `${options.name}.etcd`
   const walDir = options.walDir || path.join(dataDir, 'member', 'wal')
-  const hadDataDir = await files.exists(dataDir)
-  const isFree = !hadDataDir || (await files.list(dataDir).catch(() => ['?'])).length === 0
-  if (!isFree) throw new SnapshotError(`data-dir "${dataDir}" not empty or could not be read`)
+  const names = await namesIn(dataDir, files)
+  if (names !== undefined && names.length > 0) throw new SnapshotError(notFree(dataDir))
   if (options.walDir && (await files.exists(walDir))) {
     throw new SnapshotError(`wal-dir "${walDir}" exists`)
   }
-  return { dataDir, snapDir: path.join(dataDir, 'member', 'snap'), walDir, hadDataDir }
+  const snapDir = path.join(dataDir, 'member', 'snap')
+  return { dataDir, snapDir, walDir, hadDataDir: names !== undefined }
+}
+
+/** Undefined when there is no such directory. */
+async function namesIn(dir: string, files: Files): Promise<string[] | undefined> {
+  try {
+    return (await files.exists(dir)) ? await files.list(dir) : undefined
+  } catch (error) {
+    throw new SnapshotError(notFree(dir), { cause: error })
+  }
+}
+
+function notFree(dataDir: string): string {
+  return `data-dir "${dataDir}" not empty or could not be read`
 }
 
 async function checkSource(
   file: string,
   { skipHashCheck }: RestoreOptions,
-  files: Files,
+  { files, signal }: RestoreParts,
 ): Promise<void> {
   const handle = await openSource(file, files)
   try {
@@ -137,7 +152,7 @@ async function checkSource(
     if (!hasDigest(await handle.size())) {
       throw new SnapshotError('snapshot missing hash but --skip-hash-check=false')
     }
-    const { stored, computed } = await readDigest(handle)
+    const { stored, computed } = await readDigest(handle, { signal })
     if (stored !== undefined && !stored.equals(computed)) {
       throw new SnapshotError(digestMismatch(stored, computed))
     }
@@ -159,11 +174,11 @@ async function write(
   { memberId, clusterId: cluster, members }: RestoredMember,
   { dataDir, snapDir, walDir }: Place,
   { bumpRevision }: RestoreOptions,
-  { files, log, progress }: RestoreParts,
+  { files, log, progress, signal }: RestoreParts,
 ): Promise<void> {
   await files.makeDir(snapDir)
   const raft = { index: members.length, term: 1 }
-  const rebuilt = { members, raft, bumpRevision, progress }
+  const rebuilt = { members, raft, bumpRevision, progress, signal }
   await rebuildDatabase(file, path.join(snapDir, 'db'), rebuilt, files)
   const wal = await createWal(walDir, { nodeId: memberId, clusterId: cluster }, { files, log })
   try {

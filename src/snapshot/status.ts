@@ -28,9 +28,10 @@ export async function snapshotStatus(
   options: { files: Files; progress?: (doneBytes: number) => void },
 ): Promise<SnapshotStatus> {
   const { files } = options
-  if (!(await files.exists(file))) {
-    throw new SnapshotError(`stat ${file}: no such file or directory`)
-  }
+  const isThere = await files.exists(file).catch((error) => {
+    throw new SnapshotError(systemReason('stat', file, error), { cause: error })
+  })
+  if (!isThere) throw new SnapshotError(`stat ${file}: no such file or directory`)
   const tally = new Tally()
   const check = await checkDatabase(file, {
     files,

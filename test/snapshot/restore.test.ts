@@ -12,12 +12,18 @@ import {
 import { snapshotStatus } from '../../src/snapshot/status.js'
 import { verifySnapshot } from '../../src/snapshot/verify.js'
 import { openDatabase } from '../../src/storage/bbolt/reader.js'
-import { decodeRevision, decodeUint64, encodeUint64, metaKey } from '../../src/storage/schema.js'
+import {
+  bucketNames,
+  decodeRevision,
+  decodeUint64,
+  encodeUint64,
+  metaKey,
+} from '../../src/storage/schema.js'
 import { readNewestSnapFile } from '../../src/storage/snap-file.js'
 import { walSnapshots } from '../../src/storage/wal/reader.js'
 import { openWal } from '../../src/storage/wal/writer.js'
-import { type Contents, readContents, temporaryDir } from '../storage/bbolt/databases.js'
-import { recordedFile } from './files.js'
+import { type Contents, numbered, readContents, temporaryDir } from '../storage/bbolt/databases.js'
+import { recordedFile, snapshotOf } from './files.js'
 
 const parts = { files: systemFiles, log: silentLog }
 
@@ -84,6 +90,28 @@ test('all buckets are kept but for the members and what the log says', async () 
     ],
   }
   expect(after).toEqual({ ...before, ...changed })
+})
+
+test('the members of the old cluster and those it removed are forgotten', async () => {
+  await using place = await temporaryDir()
+  const buckets = bucketNames.map((name) => ({
+    name,
+    items: name.startsWith('members') ? [{ key: Buffer.from('1'), value: Buffer.from('old') }] : [],
+  }))
+  await writeFile(place.file('s'), await snapshotOf(buckets))
+  await restoreSnapshot(place.file('s'), { ...restoreDefaults, dataDir: place.file('data') }, parts)
+  const { members, members_removed } = await readContents(place.file('data/member/snap/db'))
+  expect(members?.map(([key]) => key)).toEqual(['8e9e05c52164694d'])
+  expect(members_removed).toEqual([])
+})
+
+test('buckets that the source lacks are made, for etcd dies without them', async () => {
+  await using place = await temporaryDir()
+  await writeFile(place.file('s'), await snapshotOf([{ name: 'other', items: numbered(2, 2) }]))
+  await restoreSnapshot(place.file('s'), { ...restoreDefaults, dataDir: place.file('data') }, parts)
+  const contents = await readContents(place.file('data/member/snap/db'))
+  expect(Object.keys(contents).sort()).toEqual([...bucketNames, 'other'].sort())
+  expect(contents.other?.length).toBe(2)
 })
 
 test('three members restored from one file have one cluster, one db and their own logs', async () => {
@@ -242,6 +270,23 @@ test('whatever call fails, nothing is left', async () => {
     await expect(restoreSnapshot(recordedFile, options, { ...parts, files })).rejects.toThrow()
     expect(await readdir(place.file('empty'))).toEqual([])
     expect((await readdir(place.dir)).sort()).toEqual(['counted', 'empty'])
+  }
+})
+
+test('a restore that is given up leaves nothing', async () => {
+  await using place = await temporaryDir()
+  const options = { ...restoreDefaults, dataDir: place.file('data') }
+  for (const callsBefore of [0, 1, 5]) {
+    const controller = new AbortController()
+    let calls = 0
+    const progress = (): void => {
+      if (++calls === callsBefore) controller.abort(new Error('given up'))
+    }
+    if (callsBefore === 0) controller.abort(new Error('given up'))
+    const { signal } = controller
+    const giving = restoreSnapshot(recordedFile, options, { ...parts, progress, signal })
+    await expect(giving).rejects.toThrow('given up')
+    expect(await readdir(place.dir)).toEqual([])
   }
 })
 

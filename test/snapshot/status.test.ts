@@ -71,6 +71,24 @@ test('keys of every length are told apart', async () => {
   expect((await snapshotStatus('s', { files: inMemory(bytes) })).totalKey).toBe(3)
 })
 
+test('a file of many reads, large and small, is hashed as a whole', async () => {
+  const records = Array.from({ length: 20_000 }, (_, at) => {
+    const isLarge = at > 12_000 && at % 500 === 0
+    const size = isLarge ? 70_000 : (at * 37) % 400
+    return record(2 + at, `key/${at}`, 'v'.repeat(size))
+  })
+  const buckets = database(records)
+  let hash = 0
+  for (const { name, items } of buckets) {
+    hash = crc32c(Buffer.from(name), hash)
+    for (const { key, value } of items) hash = crc32c(value, crc32c(key, hash))
+  }
+  const options = { files: inMemory(await snapshotOf(buckets)) }
+  const status = await snapshotStatus('s', options)
+  expect(status).toMatchObject({ hash, totalKey: 20_000, revision: 20_001 })
+  expect(status.totalSize).toBeGreaterThan(6_000_000)
+})
+
 test('a missing file and a directory are errors in words', async () => {
   await expect(snapshotStatus('/nosuch/s.db', { files })).rejects.toThrow(
     'stat /nosuch/s.db: no such file or directory',

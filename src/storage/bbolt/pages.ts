@@ -15,7 +15,7 @@ export interface Block {
 }
 
 /** One read takes at most this much, unless a single block is larger. */
-const readSizeMax = 512 * 1024
+const readSizeMax = 384 * 1024
 
 /** Bytes between two wanted pages that are read along rather than asked around. */
 const gapSizeMax = 16 * 1024
@@ -23,8 +23,11 @@ const gapSizeMax = 16 * 1024
 /** Larger blocks are no work of bbolt, whose values end at 2 GiB. */
 const blockSizeMax = 2 ** 31
 
-/** How much of the file is in memory after one round: wanted pages, without what lies between. */
-export const roundSizeBytes = 512 * 1024
+/**
+ * Wanted pages of one round, without what lies between them. A branch over revisions names about
+ * 124 pages of 4 KiB, which makes two rounds; the second is read while the first is looked at.
+ */
+export const roundSizeBytes = 256 * 1024
 
 interface Run {
   readonly from: number
