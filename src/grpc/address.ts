@@ -14,7 +14,7 @@ export interface TlsOptions {
   readonly insecureSkipVerify?: boolean
 }
 
-/** How a server proves itself; with `requireClientCert` every client must show one signed by `ca`. */
+/** How a server proves itself; with `requireClientCert` clients must, by a certificate of `ca`. */
 export interface ServerTls {
   readonly cert: string | Buffer
   readonly key: string | Buffer

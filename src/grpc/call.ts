@@ -39,7 +39,7 @@ export interface CallSink {
   /** The place to write the requests to. Comes again when the call is sent anew. */
   onStream(stream: ClientHttp2Stream): void
   onMessage(message: Buffer): void
-  /** The last event; undefined is status OK. `isLocal`: we ended it, without waiting for the peer. */
+  /** The last event; undefined is status OK. `isLocal`: we ended it, not waiting for the peer. */
   onEnd(error: RpcError | undefined, isLocal: boolean): void
   /** Whether onStream() can still write all requests again. */
   isReplayable(): boolean

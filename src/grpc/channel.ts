@@ -1,7 +1,7 @@
 // channel.ts: the client end. A channel stands for one service behind several addresses: calls
 // wait until one of them can be reached, and move to another when it goes away.
-import { type Clock, systemClock } from '../platform/clock.js'
-import { type Random, systemRandom } from '../platform/random.js'
+import type { Clock } from '../platform/clock.js'
+import type { Random } from '../platform/random.js'
 import type { Address, TlsOptions } from './address.js'
 import type { CallOptions } from './call.js'
 import { type ClientStream, OutgoingStream } from './client-stream.js'
@@ -23,8 +23,8 @@ export interface ChannelOptions {
   readonly keepaliveTimeMs: number
   /** How long the probe may stay unanswered before the connection is given up. */
   readonly keepaliveTimeoutMs: number
-  readonly clock?: Clock
-  readonly random?: Random
+  readonly clock: Clock
+  readonly random: Random
   readonly userAgent?: string
 }
 
@@ -49,8 +49,7 @@ export function openChannel(options: ChannelOptions): Channel {
   const { addresses, tls, sendMaxBytes, receiveMaxBytes } = options
   const { keepaliveTimeMs, keepaliveTimeoutMs } = options
   if (addresses.length === 0) throw new TypeError('a channel needs at least one address')
-  const clock = options.clock ?? systemClock
-  const random = options.random ?? systemRandom
+  const { clock, random } = options
   const userAgent = options.userAgent ?? 'grpc-node-http2'
   const keepalive = { keepaliveTimeMs, keepaliveTimeoutMs }
   const dialer = new Dialer({ addresses, tls, userAgent, clock, random, ...keepalive })

@@ -21,7 +21,7 @@ export interface FrameReaderOptions {
   readonly maxBytes: number
   /** The peer's grpc-encoding header, if it sent one. */
   readonly encoding?: string | undefined
-  /** A server that cannot decompress says Unimplemented; a client was sent what it never asked for. */
+  /** A server that cannot decompress says Unimplemented; a client never asked for compression. */
   readonly side: 'client' | 'server'
 }
 

@@ -14,7 +14,7 @@ import { parseTimeout } from './timeout.js'
 export interface ServerCall {
   readonly path: string
   readonly metadata: Metadata
-  /** Aborted when the client cancelled, the deadline passed, the connection broke, the server stops. */
+  /** Aborted: the client cancelled, the deadline passed, the connection broke, the server stops. */
   readonly signal: AbortSignal
   readonly peer: Peer
 }

@@ -7,7 +7,7 @@ import { CompactionRequest } from '../api/gen/rpc.js'
 import { EtcdError } from '../api/rpc-errors.js'
 import { clusterVersion, etcdVersion } from '../api/version.js'
 import type { Timer } from '../platform/clock.js'
-import { RawNode } from '../raft/raw-node.js'
+import type { RawNode } from '../raft/raw-node.js'
 import { memberHex } from '../storage/schema.js'
 import { Applier, type Outcome } from './apply.js'
 import { Checkpointer, captureBuckets, type Position } from './checkpoint.js'
@@ -31,6 +31,7 @@ import type { Platform } from './platform.js'
 import { Proposer, requestField } from './proposer.js'
 import { publishAttributes, publishVersion } from './publisher.js'
 import { DatabaseSize, quotaCheck } from './quota.js'
+import { newRaft } from './raft-settings.js'
 import { installSnapshot, saveSnapshot } from './received-snapshot.js'
 import { Reconfigurer } from './reconfigure.js'
 import type { Recovered } from './recover.js'
@@ -39,9 +40,6 @@ import { Headers } from './rpc/header.js'
 import type { ServiceParts } from './rpc/parts.js'
 import { Wait } from './wait.js'
 
-/** Appends in flight to one follower, and the entries in one of them: etcd's figures. */
-const inflightMax = 512
-const messageBytesMax = 1024 * 1024
 /** How often requests that nobody answered are given up. */
 const expireIntervalMs = 500
 /** As etcd: how often watchers that are behind are told of what they missed. */
@@ -379,21 +377,6 @@ export class Member {
       }),
     ]
   }
-}
-
-function newRaft(config: ServerConfig, recovered: Recovered, { random }: Platform): RawNode {
-  return new RawNode({
-    id: recovered.memberId,
-    electionTicks: Math.ceil(config.electionTimeoutMs / config.heartbeatIntervalMs),
-    heartbeatTicks: 1,
-    storage: recovered.log,
-    applied: recovered.snapshotIndex,
-    messageBytesMax,
-    inflightMax,
-    checkQuorum: true,
-    preVote: config.preVote,
-    random: (limit) => random.below(limit),
-  })
 }
 
 /** Undefined when nothing is kept on disk. */

@@ -11,6 +11,7 @@ import { type GrpcServerOptions, type Handler, newGrpcServer } from '../../src/g
 import { RpcError } from '../../src/grpc/status.js'
 import { systemClock } from '../../src/platform/clock.js'
 import { silentLog } from '../../src/platform/log.js'
+import { systemRandom } from '../../src/platform/random.js'
 
 const cleanups: (() => Promise<unknown> | unknown)[] = []
 
@@ -73,6 +74,8 @@ export function open(
     receiveMaxBytes: 2 ** 31 - 1,
     keepaliveTimeMs: 0,
     keepaliveTimeoutMs: 0,
+    clock: systemClock,
+    random: systemRandom,
     ...options,
   })
   onTestEnd(() => channel.close())

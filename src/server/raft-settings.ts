@@ -1,0 +1,24 @@
+// raft-settings.ts: how the raft core of a member is set up: etcd's figures.
+import { RawNode } from '../raft/raw-node.js'
+import type { ServerConfig } from './config.js'
+import type { Platform } from './platform.js'
+import type { Recovered } from './recover.js'
+
+/** Appends in flight to one follower, and the entries in one of them: etcd's figures. */
+const inflightMax = 512
+const messageBytesMax = 1024 * 1024
+
+export function newRaft(config: ServerConfig, recovered: Recovered, { random }: Platform): RawNode {
+  return new RawNode({
+    id: recovered.memberId,
+    electionTicks: Math.ceil(config.electionTimeoutMs / config.heartbeatIntervalMs),
+    heartbeatTicks: 1,
+    storage: recovered.log,
+    applied: recovered.snapshotIndex,
+    messageBytesMax,
+    inflightMax,
+    checkQuorum: true,
+    preVote: config.preVote,
+    random: (limit) => random.below(limit),
+  })
+}
