@@ -1,5 +1,5 @@
-// errors.ts: what goes wrong with snapshot files, in etcd's words. The cause, where there is one, is
-// the error of the system call.
+// errors.ts: what goes wrong with snapshot files, in etcd's words. The cause, where there is one,
+// is the error of the system call.
 
 /** A snapshot cannot be saved, read or restored; the message is fit to be shown to a person. */
 export class SnapshotError extends Error {

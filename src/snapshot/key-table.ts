@@ -1,6 +1,6 @@
 // key-table.ts: a number for each user key, for passes over snapshots with more keys than should be
-// kept in memory. A key is known by 64 bits of hash: with a load of 47 to 70 % that is 13 to 26 bytes
-// a key, whatever its length. Among ten million keys the chance that any two are taken for
+// kept in memory. A key is known by 64 bits of hash: with a load of 47 to 70 % that is 13 to 26
+// bytes a key, whatever its length. Among ten million keys the chance that any two are taken for
 // one is about 1 in 400,000.
 import assert from 'node:assert'
 

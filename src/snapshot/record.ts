@@ -1,5 +1,5 @@
-// record.ts: what a record of the `key` bucket says, read in place: a snapshot has millions of them,
-// and a view of each key would cost more than all the rest.
+// record.ts: what a record of the `key` bucket says, read in place: a snapshot has millions of
+// them, and a view of each key would cost more than all the rest.
 import { KeyValue } from '../api/gen/kv.js'
 
 /** Where in the bytes of a record its user key stands. */

@@ -1,5 +1,6 @@
-// save.ts: stores a snapshot stream as a file. It is written beside the target as FILE.part, checked
-// against the digest at its own end, synced and renamed, so that FILE is always a whole snapshot.
+// save.ts: stores a snapshot stream as a file. It is written beside the target as FILE.part,
+// checked against the digest at its own end, synced and renamed, so that FILE is always a whole
+// snapshot.
 import path from 'node:path'
 import type { FileHandle, Files } from '../platform/files.js'
 import { digestMismatch, RunningDigest } from './digest.js'

@@ -82,7 +82,7 @@ describeWithEtcd('etcd and snapshots', () => {
     expect(await successor.etcdctl(['get', 'new'])).toBe('new\nvalue\n')
   })
 
-  test('a bumped revision is where the new cluster goes on, and history reads as compacted', async () => {
+  test('the new cluster goes on at a bumped revision, and history reads as compacted', async () => {
     await using etcd = await startRealEtcd()
     for (let at = 0; at < 5; at++) await etcd.etcdctl(['put', `k${at}`, `${at}`])
     const snapshot = path.join(etcd.dir, 'snapshot.db')
