@@ -5,14 +5,13 @@
 // alone. Then, in this order, so that a crash between any two steps leaves a directory that opens:
 //
 //     db (written beside, synced, renamed) → .snap file → snapshot record in the log → old
-//     segments go, and raft forgets entries that no follower can still need
+//     segments go
 import type { Entry } from '../api/gen/raft.js'
 import type { Lessor } from '../lease/lessor.js'
 import type { WatchableStore } from '../mvcc/watchable-store.js'
 import type { Clock } from '../platform/clock.js'
 import type { Files } from '../platform/files.js'
 import type { Log } from '../platform/log.js'
-import type { MemoryStorage } from '../raft/storage.js'
 import { type Bucket, type Item, saveDatabase } from '../storage/bbolt/writer.js'
 import {
   alarmKey,
@@ -135,19 +134,11 @@ export interface CheckpointerParts {
   /** Where db and .snap files go. */
   snapDir: string
   wal: Wal
-  log: MemoryStorage
   files: Files
   clock: Clock
   logger: Log
   /** Position of the applied state now. */
   position(): Position
-}
-
-export interface CheckpointLimits {
-  /** Applied entries between two checkpoints, at the least. */
-  entriesMin: number
-  /** Entries that raft keeps for slow followers. */
-  catchUpEntries: number
 }
 
 /**
@@ -158,15 +149,16 @@ const logBytesMin = 16 * 1024 * 1024
 
 export class Checkpointer {
   readonly #parts: CheckpointerParts
-  readonly #limits: CheckpointLimits
+  readonly #entriesMin: number
   #lastIndex: number
   #lastSizeBytes = 0
   #bytesSince = 0
   #running: Promise<void> | undefined
 
-  constructor(parts: CheckpointerParts, limits: CheckpointLimits, lastIndex: number) {
+  /** `entriesMin`: applied entries between two checkpoints, at the least. */
+  constructor(parts: CheckpointerParts, entriesMin: number, lastIndex: number) {
     this.#parts = parts
-    this.#limits = limits
+    this.#entriesMin = entriesMin
     this.#lastIndex = lastIndex
   }
 
@@ -175,7 +167,7 @@ export class Checkpointer {
     for (const { Data } of entries) this.#bytesSince += Data?.length ?? 0
     const { index } = this.#parts.position()
     const isDue =
-      index - this.#lastIndex >= this.#limits.entriesMin &&
+      index - this.#lastIndex >= this.#entriesMin &&
       this.#bytesSince >= Math.max(logBytesMin, this.#lastSizeBytes)
     if (!isDue || this.#running !== undefined) return
     this.#running = this.#save()
@@ -220,19 +212,11 @@ export class Checkpointer {
     await purgeSnapFiles(snapDir, { files, log: logger })
     this.#lastIndex = position.index
     this.#lastSizeBytes = sizeBytes
-    this.#forget(position, confState)
     logger.info('saved snapshot', {
       'snapshot-index': position.index,
       'db-size': sizeBytes,
       took: `${Math.round(clock.now() - startedMs)}ms`,
     })
-  }
-
-  #forget(position: Position, confState: ReturnType<Membership['confState']>): void {
-    const { log } = this.#parts
-    log.createSnapshot(position.index, confState, nothing)
-    const keepFrom = position.index - this.#limits.catchUpEntries
-    if (keepFrom >= log.firstIndex()) log.compact(keepFrom)
   }
 }
 

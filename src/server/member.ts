@@ -22,6 +22,7 @@ import {
   type TransferOptions,
   transferLeadership,
 } from './leadership.js'
+import { trimLog } from './log-trimmer.js'
 import { Node, type NodeParts } from './node.js'
 import { askVersion } from './peer/client.js'
 import type { PeerHandlers, PeerTransport } from './peer/transport.js'
@@ -281,7 +282,8 @@ export class Member {
   }
 
   #newNode(): Node {
-    const { wal, log, snapshotIndex } = this.#recovered
+    const { state, wal, log, snapshotIndex } = this.#recovered
+    const { snapshotCatchupEntries } = this.#config
     const { clock, log: logger } = this.#platform
     const parts: NodeParts = {
       raft: this.#raft,
@@ -292,6 +294,7 @@ export class Member {
       apply: (entries) => {
         this.#applier.apply(entries)
         this.#checkpointer?.onApplied(entries)
+        trimLog(log, this.#applier.position, state.membership, snapshotCatchupEntries)
       },
       send: (messages) => this.#peers?.send(messages),
       saveSnapshot: async (snapshot) => {
@@ -382,14 +385,14 @@ export class Member {
 /** Undefined when nothing is kept on disk. */
 function newCheckpointer(
   config: ServerConfig,
-  { snapDir, state, wal, log, consistent }: Recovered,
+  { snapDir, state, wal, consistent }: Recovered,
   { files, clock, log: logger }: Platform,
   applier: Applier,
 ): Checkpointer | undefined {
   if (snapDir === undefined) return undefined
   return new Checkpointer(
-    { state, snapDir, wal, log, files, clock, logger, position: () => applier.position },
-    { entriesMin: config.snapshotCount, catchUpEntries: config.snapshotCatchupEntries },
+    { state, snapDir, wal, files, clock, logger, position: () => applier.position },
+    config.snapshotCount,
     consistent.index,
   )
 }

@@ -11,12 +11,8 @@ import type { Files } from '../platform/files.js'
 import { writeRaftSnapshot } from '../storage/snap-file.js'
 import type { Position } from './checkpoint.js'
 import type { Platform } from './platform.js'
+import { adoptDatabase, receivedName } from './received-database.js'
 import { type Recovered, restoreState } from './recover.js'
-
-/** Name of a received database, by the index it stands at. */
-export function receivedName(index: number): string {
-  return `${index.toString(16).padStart(16, '0')}.snap.db`
-}
 
 /** Saves the body of a MsgSnap, lastingly. What was received before under that index stays. */
 export async function receiveDatabase(
@@ -40,12 +36,6 @@ export async function receiveDatabase(
     await handle.close()
   }
   await files.rename(part, file)
-  await files.syncDir(snapDir)
-}
-
-/** Makes a received database the member's own. */
-export async function adoptDatabase(snapDir: string, index: number, files: Files): Promise<void> {
-  await files.rename(`${snapDir}/${receivedName(index)}`, `${snapDir}/db`)
   await files.syncDir(snapDir)
 }
 

@@ -32,6 +32,7 @@ import { createWal, openWal, type Wal } from '../storage/wal/writer.js'
 import { captureBuckets, type Position, type State } from './checkpoint.js'
 import { ConfigError, firstMembers, type ServerConfig } from './config.js'
 import { addMember } from './membership.js'
+import { adoptDatabase, receivedName } from './received-database.js'
 
 /** A member that is ready to take part: state at `consistent`, log after `snapshotIndex`. */
 export interface Recovered {
@@ -75,9 +76,6 @@ export async function recoverMember(
   options: RecoverOptions,
 ): Promise<Recovered> {
   if (!dataDir.hasLog) return bootstrapMember(config, dataDir, newState, options)
-  if (!dataDir.hasDb) {
-    throw new DataDirError(`database file ${dataDir.dbFile} of the backend is missing`)
-  }
   const { files, logger } = options
   const wal = { files, log: logger }
   const positions = await walSnapshots(dataDir.walDir, wal)
@@ -87,7 +85,7 @@ export async function recoverMember(
   const opened = await openWal(dataDir.walDir, snap ?? { index: 0, term: 0 }, wal)
   const { nodeId, clusterId: cluster } = opened.metadata
   const state = newState(cluster)
-  const consistent = await restoreState(dataDir.dbFile, state, files)
+  const consistent = await restoreNewest(dataDir, state, snap, files)
   checkPosition(dataDir, consistent, { snap, last: opened.wal.lastIndex })
   return {
     state,
@@ -100,6 +98,23 @@ export async function recoverMember(
     snapshotIndex: snap?.index ?? 0,
     consistent,
   }
+}
+
+/**
+ * The state of the database, or of one that a leader sent when this member stopped before it had
+ * taken its place. Without any, the log must have everything from its start.
+ */
+async function restoreNewest(
+  { dbFile, snapDir, hasDb }: DataDir,
+  state: State,
+  snap: SnapFile | undefined,
+  files: Files,
+): Promise<Position> {
+  const own = hasDb ? await restoreState(dbFile, state, files) : { index: 0, term: 0 }
+  if (snap === undefined || snap.index <= own.index) return own
+  if (!(await files.exists(`${snapDir}/${receivedName(snap.index)}`))) return own
+  await adoptDatabase(snapDir, snap.index, files)
+  return restoreState(dbFile, state, files)
 }
 
 /** A member without a past: of a new cluster, or of one that it joins. */
