@@ -27,11 +27,9 @@ const simpleEscapes: Readonly<Record<string, string>> = {
   ...{ '\\': '\\', '"': '"' },
 }
 
-const hexDigit = '[0-9a-fA-F]'
-const piece = new RegExp(
-  `\\\\(?:([abfnrtv\\\\"])|x(${hexDigit}{2})|([0-7]{3})|u(${hexDigit}{4})|U(${hexDigit}{8}))|([^\\\\"\n]+)`,
-  'uy',
-)
+const hex = '[0-9a-fA-F]'
+const escaped = `\\\\(?:([abfnrtv\\\\"])|x(${hex}{2})|([0-7]{3})|u(${hex}{4})|U(${hex}{8}))`
+const piece = new RegExp(`${escaped}|([^\\\\"\n]+)`, 'uy')
 
 /** The text of a Go string literal: `"…"` with escapes, or raw between back quotes. */
 export function unquoted(literal: string): string {

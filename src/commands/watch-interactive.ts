@@ -5,15 +5,15 @@ import type { Watch } from '../connection/connect.js'
 import { argument, type CommandContext, CommandError, UsageError } from './context.js'
 import { type Flag, flagOf, ParseError, parse } from './parse.js'
 import { SyntaxProblem, tokens } from './tokenise.js'
+import { followWatch } from './watch-follow.js'
 import {
-  followWatch,
   RangeProblem,
   type WatchEnvironment,
   type WatchFlags,
   type WatchOptions,
   watchOptions,
   watchWords,
-} from './watch.js'
+} from './watch-options.js'
 
 export async function runInteractiveWatch(
   ctx: CommandContext,

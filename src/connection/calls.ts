@@ -57,102 +57,126 @@ export interface Calls {
 }
 
 export function newCalls(parts: CallParts): Calls {
-  const { clock, random } = parts
-  let token = parts.token
-  let pendingLogin: Promise<void> | undefined
+  return new Caller(parts)
+}
 
-  const channel = (): Channel => {
-    if (parts.channel !== undefined) return parts.channel
-    throw new ContextError('deadlineExceeded', { cause: new Error(parts.problems.join('; ')) })
+class Caller implements Calls {
+  readonly clock: Clock
+  readonly random: Random
+  readonly #parts: CallParts
+  #token: string | undefined
+  #pendingLogin: Promise<void> | undefined
+
+  constructor(parts: CallParts) {
+    this.clock = parts.clock
+    this.random = parts.random
+    this.#parts = parts
+    this.#token = parts.token
   }
-  const metadata = (more?: Readonly<Record<string, string>>) => ({
-    'client-api-version': apiVersion,
-    ...(token !== undefined && { token }),
-    ...more,
-  })
-  const eitherSignal = (own: AbortSignal | undefined): { signal?: AbortSignal } => {
-    const { signal } = parts
+
+  async unary(
+    path: string,
+    request: Uint8Array,
+    repetition: Repetition,
+    options: CallOptions = {},
+  ): Promise<Buffer> {
+    const { endpointCount } = this.#parts
+    const deadline = this.#deadline(options.deadlineMs)
+    const signals = this.#eitherSignal(options.signal)
+    const call = () =>
+      this.#channel().unary(path, request, {
+        metadata: this.#metadata(options.metadata),
+        idempotent: repetition === 'read',
+        ...signals,
+        ...this.#timeLeft(deadline),
+      })
+    const isRepeatable = repetition !== 'once'
+    const { clock, random, switchAddress, renewToken: repair } = this
+    try {
+      return await withRetry(
+        call,
+        { clock, random, endpointCount, switchAddress },
+        { isRepeatable, deadline, ...signals, repair },
+      )
+    } catch (error) {
+      throw this.named(error, options)
+    }
+  }
+
+  stream(path: string, { signal, deadlineMs, needsLeader }: StreamOptions = {}): ClientStream {
+    return this.#channel().stream(path, {
+      metadata: this.#metadata(needsLeader ? { hasleader: 'true' } : undefined),
+      ...this.#eitherSignal(signal),
+      ...this.#timeLeft(this.#deadline(deadlineMs)),
+    })
+  }
+
+  async login(): Promise<void> {
+    const { user, dialTimeoutMs } = this.#parts
+    if (user === undefined) return
+    const { authenticate } = await import('./token.js')
+    const deadline = dialTimeoutMs > 0 ? this.#deadline(dialTimeoutMs) : undefined
+    const call = {
+      metadata: { 'client-api-version': apiVersion },
+      ...this.#eitherSignal(undefined),
+    }
+    try {
+      this.#token = await authenticate(user, (path, request) =>
+        this.#channel().unary(path, request, { ...call, ...this.#timeLeft(deadline) }),
+      )
+    } catch (error) {
+      throw this.named(error, { deadlineMs: dialTimeoutMs })
+    }
+  }
+
+  readonly renewToken = async (error: unknown): Promise<boolean> => {
+    if (this.#parts.user === undefined || !isTokenRefused(error)) return false
+    // Calls that fail together wait for one new token together.
+    this.#pendingLogin ??= this.login().finally(() => {
+      this.#pendingLogin = undefined
+    })
+    await this.#pendingLogin
+    return true
+  }
+
+  readonly switchAddress = (): void => {
+    if (this.#parts.endpointCount > 1) this.#parts.channel?.switchAddress()
+  }
+
+  named(error: unknown, { deadlineMs, signal }: CallOptions = {}): unknown {
+    return callError(error, {
+      deadlineOver: deadlineMs !== undefined,
+      aborted: signal?.aborted === true || this.#parts.signal?.aborted === true,
+      lastConnectError: this.#parts.channel?.lastConnectError,
+    })
+  }
+
+  #channel(): Channel {
+    const { channel, problems } = this.#parts
+    if (channel !== undefined) return channel
+    throw new ContextError('deadlineExceeded', { cause: new Error(problems.join('; ')) })
+  }
+
+  #metadata(more?: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+    const token = this.#token === undefined ? {} : { token: this.#token }
+    return { 'client-api-version': apiVersion, ...token, ...more }
+  }
+
+  #eitherSignal(own: AbortSignal | undefined): { signal?: AbortSignal } {
+    const { signal } = this.#parts
     if (own !== undefined && signal !== undefined) return { signal: AbortSignal.any([own, signal]) }
     const one = own ?? signal
     return one === undefined ? {} : { signal: one }
   }
-  const timeLeft = (deadline: number | undefined): { deadlineMs?: number } => {
+
+  #deadline(ms: number | undefined): number | undefined {
+    return ms === undefined ? undefined : this.clock.now() + ms
+  }
+
+  #timeLeft(deadline: number | undefined): { deadlineMs?: number } {
     if (deadline === undefined) return {}
-    const deadlineMs = deadline - clock.now()
+    const deadlineMs = deadline - this.clock.now()
     if (deadlineMs > 0) return { deadlineMs }
-    throw new ContextError('deadlineExceeded', { cause: parts.channel?.lastConnectError })
-  }
-
-  const named = (error: unknown, { deadlineMs, signal }: CallOptions = {}) =>
-    callError(error, {
-      deadlineOver: deadlineMs !== undefined,
-      aborted: signal?.aborted === true || parts.signal?.aborted === true,
-      lastConnectError: parts.channel?.lastConnectError,
-    })
-
-  const login = async (): Promise<void> => {
-    const { user, dialTimeoutMs } = parts
-    if (user === undefined) return
-    const { authenticate } = await import('./token.js')
-    const deadline = dialTimeoutMs > 0 ? clock.now() + dialTimeoutMs : undefined
-    const call = { metadata: { 'client-api-version': apiVersion }, ...eitherSignal(undefined) }
-    try {
-      token = await authenticate(user, (path, request) =>
-        channel().unary(path, request, { ...call, ...timeLeft(deadline) }),
-      )
-    } catch (error) {
-      throw named(error, { deadlineMs: dialTimeoutMs })
-    }
-  }
-
-  const renewToken = async (error: unknown): Promise<boolean> => {
-    if (parts.user === undefined || !isTokenRefused(error)) return false
-    // Calls that fail together wait for one new token together.
-    pendingLogin ??= login().finally(() => {
-      pendingLogin = undefined
-    })
-    await pendingLogin
-    return true
-  }
-
-  return {
-    async unary(path, request, repetition, options = {}) {
-      const { deadlineMs } = options
-      const deadline = deadlineMs === undefined ? undefined : clock.now() + deadlineMs
-      const signals = eitherSignal(options.signal)
-      const call = () =>
-        channel().unary(path, request, {
-          metadata: metadata(options.metadata),
-          idempotent: repetition === 'read',
-          ...signals,
-          ...timeLeft(deadline),
-        })
-      try {
-        return await withRetry(
-          call,
-          { clock, random, endpointCount: parts.endpointCount, switchAddress },
-          { isRepeatable: repetition !== 'once', deadline, ...signals, repair: renewToken },
-        )
-      } catch (error) {
-        throw named(error, options)
-      }
-    },
-    stream(path, { signal, deadlineMs, needsLeader } = {}) {
-      return channel().stream(path, {
-        metadata: metadata(needsLeader ? { hasleader: 'true' } : undefined),
-        ...eitherSignal(signal),
-        ...(deadlineMs !== undefined && timeLeft(clock.now() + deadlineMs)),
-      })
-    },
-    login,
-    renewToken,
-    switchAddress,
-    named,
-    clock,
-    random,
-  }
-
-  function switchAddress(): void {
-    if (parts.endpointCount > 1) parts.channel?.switchAddress()
+    throw new ContextError('deadlineExceeded', { cause: this.#parts.channel?.lastConnectError })
   }
 }

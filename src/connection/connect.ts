@@ -3,22 +3,16 @@
 // What only some commands need (TLS files, tokens, streams, the messages of each service) is
 // loaded when it is used.
 import {
-  AuthClient as EtcdAuthClient,
-  ClusterClient as EtcdClusterClient,
-  LeaseClient as EtcdLeaseClient,
-  MaintenanceClient as EtcdMaintenanceClient,
+  AuthClient,
+  ClusterClient,
+  type ICallable,
   KVClient,
+  LeaseClient,
+  MaintenanceClient,
 } from 'etcd3/lib/rpc.js'
 import { type Channel, openChannel } from '../grpc/channel.js'
 import { methodPath, newCallable } from './callable.js'
 import { type Calls, newCalls } from './calls.js'
-import type {
-  AuthClient,
-  ClusterClient,
-  KvClient,
-  LeaseClient,
-  MaintenanceClient,
-} from './clients.js'
 import type { Connection, ConnectOptions, ConnectParts, Watch } from './connection.js'
 import { isTlsSet, parseEndpoints } from './endpoints.js'
 import { ConnectionError } from './errors.js'
@@ -65,8 +59,10 @@ async function channelOf(options: ConnectOptions, parts: ConnectParts): Promise<
   const sendMaxBytes = options.maxSendBytes || sendMaxBytesDefault
   const receiveMaxBytes = options.maxReceiveBytes || receiveMaxBytesDefault
   if (options.maxSendBytes > 0 && options.maxReceiveBytes > 0 && sendMaxBytes > receiveMaxBytes) {
-    const limits = `(${receiveMaxBytes} bytes) must be greater than send limit (${sendMaxBytes} bytes)`
-    throw new ConnectionError(`gRPC message recv limit ${limits}`)
+    const sent = `send limit (${sendMaxBytes} bytes)`
+    throw new ConnectionError(
+      `gRPC message recv limit (${receiveMaxBytes} bytes) must be greater than ${sent}`,
+    )
   }
   const found = { problems, endpointCount: addresses.length }
   if (addresses.length === 0) return { channel: undefined, ...found }
@@ -96,13 +92,8 @@ function newConnection(
   { dialTimeoutMs }: ConnectOptions,
 ): Connection {
   const callable = newCallable(calls)
-  // clients.ts has the types that these clients have on our callable, and says why.
   return {
-    kv: new KVClient(callable) as unknown as KvClient,
-    lease: new EtcdLeaseClient(callable) as unknown as LeaseClient,
-    cluster: new EtcdClusterClient(callable) as unknown as ClusterClient,
-    maintenance: new EtcdMaintenanceClient(callable) as unknown as MaintenanceClient,
-    auth: new EtcdAuthClient(callable) as unknown as AuthClient,
+    ...serviceClients(callable),
     async rangeRaw(request, options) {
       const { codecs } = await import('./codecs-kv.js')
       const bytes = codecs.range.request.encode(codecs.range.request.fromPartial(request)).finish()
@@ -124,6 +115,20 @@ function newConnection(
     },
     close: async () => channel?.close(),
   }
+}
+
+type Services = Pick<Connection, 'kv' | 'lease' | 'cluster' | 'maintenance' | 'auth'>
+
+function serviceClients(callable: ICallable<never>): Services {
+  const clients: unknown = {
+    kv: new KVClient(callable),
+    lease: new LeaseClient(callable),
+    cluster: new ClusterClient(callable),
+    maintenance: new MaintenanceClient(callable),
+    auth: new AuthClient(callable),
+  }
+  // clients.ts has the types that these clients have on our callable, and says why.
+  return clients as Services
 }
 
 /** A watch whose code is loaded when it is first iterated. */

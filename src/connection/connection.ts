@@ -77,7 +77,7 @@ export interface Connection {
   /** The undecoded RangeResponse, for answers too large to decode at once. */
   rangeRaw(request: DeepPartial<RangeRequest>, options?: CallOptions): Promise<Buffer>
   watch(create: WatchCreate, options?: { signal?: AbortSignal | undefined }): Watch
-  /** Renews a lease now and then every third of its TTL; each answer is yielded, see lease-keeper.ts. */
+  /** Renews a lease now and then every third of its TTL, and yields each answer. */
   keepAlive(leaseId: string, options?: KeepAliveOptions): AsyncIterable<LeaseKeepAliveResponse>
   snapshot(options?: CallOptions): AsyncIterable<SnapshotResponse>
   /** Why no endpoint could be reached, for a person. */

@@ -81,7 +81,8 @@ function wrongPem(pem: string, what: 'certificate' | 'key'): ConnectionError {
   const isOnly = (wanted: RegExp) => found.length === 1 && wanted.test(found[0] ?? '')
   if (what === 'certificate' && isOnly(/PRIVATE KEY$/)) {
     return problem(
-      'tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched',
+      'tls: failed to find certificate PEM data in certificate input, ' +
+        'but did find a private key; PEM inputs may have been switched',
     )
   }
   if (what === 'key' && isOnly(/^CERTIFICATE$/)) {

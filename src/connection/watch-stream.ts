@@ -23,7 +23,7 @@ import { jittered, pause } from './retry.js'
 
 const watchPath = '/etcdserverpb.Watch/Watch'
 
-/** Pauses between streams that break at once double up to this, so that a dead server is not hammered. */
+/** Pauses between streams that break at once double up to this: a dead server is not hammered. */
 const pauseMsMax = 1000
 const pauseMsMin = 10
 

@@ -1,3 +1,4 @@
+// The lease commands: their words, their texts and exit codes, and a life on a real etcd.
 import { expect, test } from 'vitest'
 import {
   LeaseGrantResponse,

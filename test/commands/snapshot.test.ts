@@ -1,3 +1,4 @@
+// snapshot save: its words, its texts and exit codes, and what is left on the disk.
 import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

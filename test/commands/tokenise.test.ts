@@ -1,3 +1,4 @@
+// How a typed line falls into words, with Go's quotes and escapes.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { bytes } from '../../src/commands/context.js'

@@ -1,3 +1,4 @@
+// watch: its words and variables, its texts and exit codes, sessions, and a real etcd.
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'

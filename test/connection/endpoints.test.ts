@@ -1,3 +1,4 @@
+// Every form of endpoint, and who decides about TLS.
 import { expect, test } from 'vitest'
 import type { TlsSettings } from '../../src/connection/connect.js'
 import { parseEndpoints } from '../../src/connection/endpoints.js'

@@ -1,3 +1,4 @@
+// What a failed call is called.
 import { expect, test } from 'vitest'
 import { EtcdError } from '../../src/api/rpc-errors.js'
 import { callError, isTokenRefused } from '../../src/connection/errors.js'

@@ -1,3 +1,4 @@
+// Prefixes and open ends as ranges.
 import { endRangeForPrefix } from 'etcd3/lib/util.js'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'

@@ -1,3 +1,4 @@
+// Which failed calls are sent again, how often, and after how long.
 import { expect, test } from 'vitest'
 import { jittered, pause, withRetry } from '../../src/connection/retry.js'
 import { RpcError, Status } from '../../src/grpc/status.js'
