@@ -1,10 +1,11 @@
-// The promise of a watch, on a real etcd: whatever happens to the connection, every event comes
+// The promise of a watch, on a real etcd and on our own server: whatever happens to the connection, every event comes
 // once and in order. A proxy breaks each connection after a number of bytes that a seed decides;
 // the history is longer than any connection lasts, and changes go on while the watch catches up.
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Connection } from '../../src/connection/connect.js'
 import { seededRandom, startCuttingProxy } from '../support/cutting-proxy.js'
-import { describeWithEtcd, type RealEtcd, startRealEtcd } from '../support/real-etcd.js'
+import { startEmbedded } from '../support/embedded.js'
+import { describeWithEtcd, startRealEtcd } from '../support/real-etcd.js'
 import { connected, type Disposable } from './connecting.js'
 
 /** Single changes, each a revision: the server sends at most 1000 revisions in one answer. */
@@ -20,14 +21,24 @@ const limitBytesMax = 350_000
 const prefix = 'watched/'
 const range = { key: Buffer.from(prefix), range_end: Buffer.from('watched0') }
 
-describeWithEtcd('a watch through connections that break', () => {
-  let etcd: RealEtcd
+describeWithEtcd('a watch of a real etcd through connections that break', () => {
+  watchesAll(startRealEtcd, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+})
+
+describe('a watch of our server through connections that break', () => {
+  watchesAll(startEmbedded, [11, 12, 13])
+})
+
+type Started = { endpoint: string; port: number } & AsyncDisposable
+
+function watchesAll(start: () => Promise<Started>, seeds: readonly number[]): void {
+  let etcd: Started
   let direct: Disposable<Connection>
   /** Names of all keys ever put, in no order. */
   const written: string[] = []
 
   beforeAll(async () => {
-    etcd = await startRealEtcd()
+    etcd = await start()
     direct = await connected(etcd.endpoint)
     const names = Array.from({ length: putCount }, (_, index) => `put ${index}`)
     const txns = Array.from({ length: txnCount }, (_, txn) =>
@@ -50,7 +61,7 @@ describeWithEtcd('a watch through connections that break', () => {
     written.push(...names)
   }
 
-  test.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
+  test.each(seeds)(
     'loses and repeats no event and keeps the order (seed %i)',
     async (seed) => {
       const random = seededRandom(seed)
@@ -80,4 +91,4 @@ describeWithEtcd('a watch through connections that break', () => {
     },
     10_000,
   )
-})
+}
