@@ -114,7 +114,7 @@ test('buckets that the source lacks are made, for etcd dies without them', async
   expect(contents.other?.length).toBe(2)
 })
 
-test('three members restored from one file have one cluster and one db, and their own logs', async () => {
+test('members restored from one file have one cluster and db, and their own logs', async () => {
   await using place = await temporaryDir()
   const names = ['a', 'b', 'c']
   const initialCluster = names.map((name, at) => `${name}=http://10.0.0.${at}:2380`).join(',')

@@ -43,7 +43,7 @@ test('status of a file that etcd made is what etcdctl says, with live keys count
   })
 })
 
-test('a key counts while its last record is a put, and a bumped revision counts as one', async () => {
+test('a key counts while its last record is a put, a bumped revision counts as one', async () => {
   const records = [record(2, 'a', '1'), record(3, 'b', '1'), record(4, 'a'), record(5, 'c', '')]
   const bytes = await snapshotOf(
     database(
