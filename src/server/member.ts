@@ -16,6 +16,7 @@ import { autoCompact, Remover } from './compactor.js'
 import type { ServerConfig } from './config.js'
 import { revokeExpired } from './expiry.js'
 import { LeaderLeases } from './leader-leases.js'
+import { Leaderless } from './leaderless.js'
 import {
   Leadership,
   longestConnected,
@@ -63,6 +64,7 @@ export class Member {
   readonly #recovered: Recovered
   readonly #platform: Platform
   readonly #wait = new Wait<Outcome>()
+  readonly #leaderless = new Leaderless()
   readonly #raft: RawNode
   readonly #applier: Applier
   readonly #checkpointer: Checkpointer | undefined
@@ -340,6 +342,8 @@ export class Member {
         if (membership.member(to)?.isLearner !== false) throw new EtcdError('badLeaderTransferee')
         await transferLeadership(node, to, this.#transferOptions())
       },
+      leaderless: this.#leaderless,
+      isLearner: () => membership.member(memberId)?.isLearner ?? false,
       whenReady: () => (this.#isReady ? undefined : this.ready),
       headers: new Headers({ memberId, clusterId }, () => this.#raft.status().term),
       size,
@@ -360,6 +364,7 @@ export class Member {
     const { clock, log } = this.#platform
     const { store, lessor } = this.#recovered.state
     const { proposer } = this.service
+    const { electionTimeoutMs } = this.#config
     const compact = (revision: number) => {
       const request = CompactionRequest.encode({ revision: String(revision), physical: false })
       return proposer.propose(requestField.compaction, request.finish())
@@ -368,6 +373,7 @@ export class Member {
       clock.every(expireIntervalMs, () => {
         this.#wait.expire(clock.now(), (deadlineMs) => this.#leadership.timeoutReason(deadlineMs))
       }),
+      clock.every(electionTimeoutMs, () => this.#leaderless.look(this.#node.leader !== 0n)),
       this.#versions,
       clock.every(watcherSyncMs, () => this.#syncWatchers()),
       revokeExpired({ lessor, proposer, clock, log }),

@@ -61,20 +61,34 @@ export function choosePath(reader: Reader, request: TxnRequest): Path {
   return { succeeded, nested }
 }
 
-/** Checks the operations that will run against the state; nothing has run yet. @throws EtcdError */
+/**
+ * Checks the operations that will run against the state; nothing has run yet. As in etcd all puts
+ * come before all ranges, so that of several errors the same one is reported.
+ * @throws EtcdError
+ */
 export function checkPath(
   reader: Reader & { revision: number; compactRevision: number },
   request: TxnRequest,
   path: Path,
   leases: Leases,
 ): void {
+  const ops = [...chosenOps(request, path)]
+  for (const { request_put: put } of ops) {
+    if (put === undefined) continue
+    checkIgnored(reader, put)
+    checkLease(put, leases)
+  }
+  for (const { request_range: range } of ops) if (range) checkRevision(reader, range)
+}
+
+/** All operations on the path, those of nested transactions in the place of the transaction. */
+function* chosenOps(request: TxnRequest, path: Path): Generator<RequestOp> {
   const ops = path.succeeded ? request.success : request.failure
-  ops.forEach((op, index) => {
-    if (op.request_range) checkRevision(reader, op.request_range)
-    if (op.request_put) checkPut(reader, op.request_put, leases)
+  for (const [index, op] of ops.entries()) {
     const nested = path.nested[index]
-    if (op.request_txn && nested) checkPath(reader, op.request_txn, nested, leases)
-  })
+    if (op.request_txn && nested) yield* chosenOps(op.request_txn, nested)
+    else yield op
+  }
 }
 
 /** Runs a checked path in order. A range after a put of the same transaction sees it. */
@@ -106,16 +120,24 @@ export function executeReads(
 }
 
 /**
- * One put, in a transaction of its own or of others. ignore_value and ignore_lease keep what the
- * key has; the key must exist then.
+ * A put that is a transaction of its own. etcd looks for the lease first here, and last in a
+ * transaction.
  * @throws EtcdError leaseNotFound, keyNotFound
  */
 export function checkPut(reader: Reader, request: PutRequest, leases: Leases): void {
+  checkLease(request, leases)
+  checkIgnored(reader, request)
+}
+
+function checkLease(request: PutRequest, leases: Leases): void {
   const lease = BigInt(request.lease)
   if (lease !== 0n && !leases.has(lease)) throw new EtcdError('leaseNotFound')
-  if (request.ignore_value || request.ignore_lease) {
-    if (current(reader, request.key) === undefined) throw new EtcdError('keyNotFound')
-  }
+}
+
+/** ignore_value and ignore_lease keep what the key has; the key must exist then. */
+function checkIgnored(reader: Reader, request: PutRequest): void {
+  if (!request.ignore_value && !request.ignore_lease) return
+  if (current(reader, request.key) === undefined) throw new EtcdError('keyNotFound')
 }
 
 export function putOp(txn: WriteTxn, request: PutRequest): OpResult {

@@ -35,7 +35,10 @@ export function kvService(parts: ServiceParts): MethodTable {
 
 async function range(parts: ServiceParts, request: RangeRequest): Promise<Buffer> {
   checkRange(request)
-  if (!request.serializable) await parts.node.linearizable()
+  if (!request.serializable) {
+    if (parts.isLearner()) throw new EtcdError('notSupportedForLearner')
+    await parts.node.linearizable()
+  }
   const result = executeRange(parts.store, request)
   return rangeAnswer(parts.headers.encoded(parts.store.revision), request, result)
 }

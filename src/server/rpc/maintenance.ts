@@ -43,8 +43,7 @@ function status({
   size,
   config,
   alarms,
-  membership,
-  memberId,
+  isLearner,
 }: ServiceParts): Uint8Array {
   const { leader, commit, term } = node.status()
   const errors = alarms.list().map(({ memberId: id, alarm: type }) => {
@@ -60,7 +59,7 @@ function status({
     raftAppliedIndex: String(node.applied),
     errors: leader === 0n ? ['etcdserver: no leader', ...errors] : errors,
     dbSizeInUse: String(size.inUseBytes),
-    isLearner: membership.member(memberId)?.isLearner ?? false,
+    isLearner: isLearner(),
     storageVersion: clusterVersion,
     dbSizeQuota: String(config.quotaBackendBytes || defaultQuotaBytes),
     downgradeInfo: { enabled: false, targetVersion: '' },

@@ -7,6 +7,7 @@ import type { Bucket } from '../../storage/bbolt/writer.js'
 import type { Alarms } from '../alarm.js'
 import type { ServerConfig } from '../config.js'
 import type { LeaderLeases } from '../leader-leases.js'
+import type { Leaderless } from '../leaderless.js'
 import type { Membership } from '../membership.js'
 import type { Node } from '../node.js'
 import type { Proposer } from '../proposer.js'
@@ -30,6 +31,8 @@ export interface ServiceParts {
   leases: LeaderLeases
   /** Gives leadership to another voter. @throws EtcdError notLeader, badLeaderTransferee */
   handOver(to: bigint): Promise<void>
+  leaderless: Leaderless
+  isLearner(): boolean
   /** Requests wait for it; undefined once there is nothing to wait for. */
   whenReady(): Promise<void> | undefined
   size: DatabaseSize
