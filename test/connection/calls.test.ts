@@ -236,3 +236,20 @@ test('an undecoded answer is the answer, byte for byte', async () => {
   await using connection = await connected(server.endpoint)
   expect((await connection.rangeRaw({ key })).equals(empty)).toBe(true)
 })
+
+test.each([
+  ['a member without leader', status('unavailable', 'etcdserver: no leader'), 'range'],
+  ['a learner', status('unavailable', 'etcdserver: rpc not supported for learner'), 'put'],
+] as const)('%s is left for another endpoint', async (_who, refusal, method) => {
+  const refuses = inTurn(refusal)
+  const handlers = { 'KV/Range': refuses, 'KV/Put': refuses }
+  await using first = await startFakeServer({ unary: handlers })
+  await using second = await startFakeServer({
+    unary: { 'KV/Range': inTurn(empty), 'KV/Put': inTurn(put) },
+  })
+  await using connection = await connected([first.endpoint, second.endpoint])
+  await connection.kv[method]({ key })
+  await connection.kv[method]({ key })
+  expect(first.calls.length).toBeLessThanOrEqual(1)
+  expect(second.calls).toHaveLength(2)
+})
