@@ -3,7 +3,7 @@
 // line each; standard output tells only when and where clients may come.
 import type { Command } from 'commander'
 import type { LogLevel } from '../platform/log.js'
-import { initialCluster, type ServerConfig, serverConfig } from '../server/config.js'
+import { type ServerConfig, serverConfig } from '../server/config.js'
 import { systemPlatform } from '../server/platform.js'
 import { startServer } from '../server/server.js'
 import {
@@ -49,9 +49,14 @@ const flags: readonly ServerFlag[] = [
   flag('initial-advertise-peer-urls', '<urls>', 'where members are told to come', (text) => ({
     initialAdvertisePeerUrls: list(text),
   })),
-  flag('initial-cluster', '<string>', 'members of a new cluster: name=url,...', (text) => ({
-    initialCluster: initialCluster(text),
-  })),
+  flag(
+    'initial-cluster',
+    '<string>',
+    'members of a new cluster: name=url,...',
+    (initialCluster) => ({
+      initialCluster,
+    }),
+  ),
   flag('initial-cluster-state', '<string>', 'new, or existing to join', (text) => ({
     initialClusterState: oneOf(text, ['new', 'existing']),
   })),
@@ -85,6 +90,12 @@ const flags: readonly ServerFlag[] = [
   })),
   flag('auto-compaction-mode', '<string>', 'periodic or revision', (text) => ({
     autoCompactionMode: oneOf(text, ['periodic', 'revision']),
+  })),
+  flag('experimental-initial-corrupt-check', undefined, 'compare data before serving', (text) => ({
+    initialCorruptCheck: boolean(text),
+  })),
+  flag('experimental-corrupt-check-time', '<duration>', 'between comparisons; 0: none', (text) => ({
+    corruptCheckTimeMs: durationMs(text),
   })),
   flag('unsafe-no-fsync', undefined, 'answer before the log is on disk', (text) => ({
     unsafeNoFsync: boolean(text),

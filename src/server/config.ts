@@ -37,6 +37,10 @@ export interface ServerConfig {
   autoCompactionMode: 'periodic' | 'revision'
   /** Milliseconds in periodic mode, revisions in revision mode; 0 is off. */
   autoCompactionRetention: number
+  /** Compare data with the other members before serving. */
+  initialCorruptCheck: boolean
+  /** How often the leader compares data; 0 is never. */
+  corruptCheckTimeMs: number
   /** Answers before the log is on disk. For throw-away servers only. */
   unsafeNoFsync: boolean
 }
@@ -81,6 +85,8 @@ export const defaultConfig: ServerConfig = {
   watchProgressNotifyIntervalMs: 10 * 60 * 1000,
   autoCompactionMode: 'periodic',
   autoCompactionRetention: 0,
+  initialCorruptCheck: false,
+  corruptCheckTimeMs: 0,
   unsafeNoFsync: false,
 }
 

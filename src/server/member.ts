@@ -3,18 +3,16 @@
 // what the leader's first entry confirms.
 
 import { type ConfChange, ConfChangeType } from '../api/gen/raft.js'
-import { CompactionRequest } from '../api/gen/rpc.js'
 import { EtcdError } from '../api/rpc-errors.js'
 import { clusterVersion, etcdVersion } from '../api/version.js'
-import type { Timer } from '../platform/clock.js'
 import type { RawNode } from '../raft/raw-node.js'
 import { memberHex } from '../storage/schema.js'
 import { Applier, type Outcome } from './apply.js'
+import { type Cancellable, startBackground } from './background.js'
 import { Checkpointer, captureBuckets, type Position } from './checkpoint.js'
 import { VersionMonitor } from './cluster-version.js'
-import { autoCompact, Remover } from './compactor.js'
+import { Remover } from './compactor.js'
 import type { ServerConfig } from './config.js'
-import { revokeExpired } from './expiry.js'
 import { LeaderLeases } from './leader-leases.js'
 import { Leaderless } from './leaderless.js'
 import {
@@ -30,7 +28,7 @@ import type { PeerHandlers, PeerTransport } from './peer/transport.js'
 import { peerHandlers } from './peer-handlers.js'
 import { PeerLink } from './peer-link.js'
 import type { Platform } from './platform.js'
-import { Proposer, requestField } from './proposer.js'
+import { Proposer } from './proposer.js'
 import { publishAttributes, publishVersion } from './publisher.js'
 import { DatabaseSize, quotaCheck } from './quota.js'
 import { newRaft } from './raft-settings.js'
@@ -42,10 +40,6 @@ import { Headers } from './rpc/header.js'
 import type { ServiceParts } from './rpc/parts.js'
 import { Wait } from './wait.js'
 
-/** How often requests that nobody answered are given up. */
-const expireIntervalMs = 500
-/** As etcd: how often watchers that are behind are told of what they missed. */
-const watcherSyncMs = 100
 /** As etcd: how long a member that was removed goes on to listen. */
 const removedGraceMs = 1_000
 /** As etcd: five seconds and two elections. */
@@ -69,7 +63,7 @@ export class Member {
   readonly #applier: Applier
   readonly #checkpointer: Checkpointer | undefined
   readonly #node: Node
-  #timers: readonly (Pick<Timer, 'cancel'> | undefined)[] = []
+  #timers: readonly Cancellable[] = []
   readonly #leadership: Leadership
   readonly #versions: VersionMonitor
   /** How others reach this member and it them; undefined for one that stays alone. */
@@ -120,7 +114,7 @@ export class Member {
 
   /** Stops taking part, and writes a last checkpoint unless the member failed. */
   async close(): Promise<void> {
-    for (const timer of this.#timers) timer?.cancel()
+    for (const timer of this.#timers) timer.cancel()
     await this.#handOver()
     await this.transport?.close()
     await this.#node.close()
@@ -354,37 +348,13 @@ export class Member {
     }
   }
 
-  /** Goes on while watchers are behind, with a turn for others after each round. */
-  #syncWatchers(): void {
-    const isBehind = this.#recovered.state.store.syncWatchers()
-    if (isBehind) this.#platform.clock.after(0, () => this.#syncWatchers())
-  }
-
-  #startTimers(): (Pick<Timer, 'cancel'> | undefined)[] {
-    const { clock, log } = this.#platform
-    const { store, lessor } = this.#recovered.state
-    const { proposer } = this.service
-    const { electionTimeoutMs } = this.#config
-    const compact = (revision: number) => {
-      const request = CompactionRequest.encode({ revision: String(revision), physical: false })
-      return proposer.propose(requestField.compaction, request.finish())
-    }
-    return [
-      clock.every(expireIntervalMs, () => {
-        this.#wait.expire(clock.now(), (deadlineMs) => this.#leadership.timeoutReason(deadlineMs))
-      }),
-      clock.every(electionTimeoutMs, () => this.#leaderless.look(this.#node.leader !== 0n)),
-      this.#versions,
-      clock.every(watcherSyncMs, () => this.#syncWatchers()),
-      revokeExpired({ lessor, proposer, clock, log }),
-      autoCompact(this.#config, {
-        clock,
-        log,
-        revision: () => store.revision,
-        isLeader: () => this.#node.isLeader,
-        compact,
-      }),
-    ]
+  #startTimers(): readonly Cancellable[] {
+    return startBackground({
+      ...this.service,
+      wait: this.#wait,
+      timeoutReason: (deadlineMs) => this.#leadership.timeoutReason(deadlineMs),
+      versions: this.#versions,
+    })
   }
 }
 

@@ -9,6 +9,7 @@ import type { Clock } from '../platform/clock.js'
 import { openDataDir } from '../storage/data-dir.js'
 import { memberHex } from '../storage/schema.js'
 import { Alarms } from './alarm.js'
+import { askHash } from './background.js'
 import type { State } from './checkpoint.js'
 import {
   ConfigError,
@@ -17,6 +18,7 @@ import {
   requestOverheadBytes,
   type ServerConfig,
 } from './config.js'
+import { differing } from './corruption.js'
 import { handleHttp } from './http/handler.js'
 import { joinCluster } from './join.js'
 import { Member } from './member.js'
@@ -71,6 +73,7 @@ export async function startServer(config: ServerConfig, platform: Platform): Pro
     const grpc = newServer(member.service, config)
     own({ close: () => grpc.close(stopGraceMs) })
     const endpoints = await listen(grpc, config)
+    if (config.initialCorruptCheck) await checkInitially(member.service)
     member.start(advertised(config, endpoints))
     await Promise.race([member.ready, member.failed.then((error) => Promise.reject(error))])
     const { memberId, clusterId } = recovered
@@ -140,6 +143,20 @@ async function listen(grpc: GrpcServer, config: ServerConfig): Promise<string[]>
     endpoints.push('port' in at && at.port === 0 ? url.replace(/:0\/?$/, `:${port}`) : url)
   }
   return endpoints
+}
+
+/** A member whose data differ from others' must not serve them. @throws Error naming the others */
+async function checkInitially(parts: ServiceParts): Promise<void> {
+  const { store, membership } = parts
+  const found = await differing({
+    ...parts,
+    members: () => membership.list(),
+    hashKv: (revision) => ({ revision: store.revision, ...store.hashKv(revision) }),
+    ask: ({ peerUrls }, revision) => askHash(peerUrls, revision),
+  })
+  if (found.length === 0) return
+  const ids = found.map(({ id }) => memberHex(id)).join(', ')
+  throw new Error(`found data inconsistency with peers: ${ids}`)
 }
 
 /** Where clients are told to come: what was configured, unless it could not know the port. */
