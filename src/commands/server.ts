@@ -91,6 +91,9 @@ const flags: readonly ServerFlag[] = [
   flag('auto-compaction-mode', '<string>', 'periodic or revision', (text) => ({
     autoCompactionMode: oneOf(text, ['periodic', 'revision']),
   })),
+  flag('force-new-cluster', undefined, 'go on without the other members', (text) => ({
+    forceNewCluster: boolean(text),
+  })),
   flag('experimental-initial-corrupt-check', undefined, 'compare data before serving', (text) => ({
     initialCorruptCheck: boolean(text),
   })),

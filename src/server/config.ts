@@ -37,6 +37,8 @@ export interface ServerConfig {
   autoCompactionMode: 'periodic' | 'revision'
   /** Milliseconds in periodic mode, revisions in revision mode; 0 is off. */
   autoCompactionRetention: number
+  /** Go on without the other members, whose majority is lost. */
+  forceNewCluster: boolean
   /** Compare data with the other members before serving. */
   initialCorruptCheck: boolean
   /** How often the leader compares data; 0 is never. */
@@ -85,6 +87,7 @@ export const defaultConfig: ServerConfig = {
   watchProgressNotifyIntervalMs: 10 * 60 * 1000,
   autoCompactionMode: 'periodic',
   autoCompactionRetention: 0,
+  forceNewCluster: false,
   initialCorruptCheck: false,
   corruptCheckTimeMs: 0,
   unsafeNoFsync: false,

@@ -28,9 +28,10 @@ import {
 } from '../storage/schema.js'
 import { readNewestSnapFile, type SnapFile } from '../storage/snap-file.js'
 import { walSnapshots } from '../storage/wal/reader.js'
-import { createWal, openWal, type Wal } from '../storage/wal/writer.js'
+import { createWal, type OpenedWal, openWal, type Wal } from '../storage/wal/writer.js'
 import { captureBuckets, type Position, type State } from './checkpoint.js'
 import { ConfigError, firstMembers, type ServerConfig } from './config.js'
+import { loneLog } from './force-new-cluster.js'
 import { addMember } from './membership.js'
 import { adoptDatabase, receivedName } from './received-database.js'
 
@@ -84,6 +85,7 @@ export async function recoverMember(
   const snap = await readNewestSnapFile(dataDir.snapDir, isListed, wal)
   const opened = await openWal(dataDir.walDir, snap ?? { index: 0, term: 0 }, wal)
   const { nodeId, clusterId: cluster } = opened.metadata
+  const raftLog = config.forceNewCluster ? await standAlone(config, opened, snap) : opened
   const state = newState(cluster)
   const consistent = await restoreNewest(dataDir, state, snap, files)
   checkPosition(dataDir, consistent, { snap, last: opened.wal.lastIndex })
@@ -93,11 +95,25 @@ export async function recoverMember(
     memberId: nodeId,
     clusterId: cluster,
     wal: opened.wal,
-    log: memoryLog(opened.hardState, opened.entries, snap),
+    log: memoryLog(raftLog.hardState, raftLog.entries, snap),
     remotes: [],
     snapshotIndex: snap?.index ?? 0,
     consistent,
   }
+}
+
+/** The log of a member that is to go on without the others. */
+async function standAlone(
+  config: ServerConfig,
+  { wal, metadata, hardState, entries }: OpenedWal,
+  snap: SnapFile | undefined,
+): Promise<{ hardState: HardState; entries: readonly Entry[] }> {
+  const { name, initialAdvertisePeerUrls: peerUrls } = config
+  const own = { id: metadata.nodeId, name, peerUrls, clientUrls: [], isLearner: false }
+  const snapshotIndex = snap?.index ?? 0
+  const lone = loneLog(own, snap?.confState, { hardState, entries, snapshotIndex })
+  if (lone.appended.length > 0) await wal.save(lone.hardState, lone.appended, true)
+  return lone
 }
 
 /**
