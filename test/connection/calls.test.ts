@@ -1,4 +1,6 @@
 // Single calls against a server that answers by a script.
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
 import {
   AuthenticateResponse,
@@ -253,3 +255,48 @@ test.each([
   expect(first.calls.length).toBeLessThanOrEqual(1)
   expect(second.calls).toHaveLength(2)
 })
+
+test('a server that never says a word is a deadline', async () => {
+  await using silent = await startSilentServer()
+  await using connection = await connected(silent.endpoint)
+  for (const method of ['range', 'put'] as const) {
+    const error = await failure(connection.kv[method]({ key }, { deadlineMs: 100 }))
+    expect(error.message).toBe('context deadline exceeded')
+  }
+  const user = { name: 'root', password: 'secret' }
+  const refused = await failure(connected(silent.endpoint, { user, dialTimeoutMs: 100 }))
+  expect(refused).toMatchObject({ exitCode: 2, message: 'context deadline exceeded' })
+})
+
+test('TLS to a server without TLS is a deadline, with the reason as its cause', async () => {
+  await using server = await startFakeServer({ unary: { 'KV/Range': inTurn(empty) } })
+  await using connection = await connected(`https://${server.endpoint}`)
+  const error = await failure(connection.kv.range({ key }, { deadlineMs: 300 }))
+  expect(error.message).toBe('context deadline exceeded')
+  expect(error.cause).toBeInstanceOf(Error)
+  expect(server.calls).toHaveLength(0)
+})
+
+test('a connection that is closed ends the calls under way', async () => {
+  await using silent = await startSilentServer()
+  await using connection = await connected(silent.endpoint)
+  const failed = failure(connection.kv.range({ key }))
+  await connection.close()
+  expect((await failed).message).toContain('client connection is closing')
+})
+
+/** Takes connections and leaves it at that. */
+async function startSilentServer(): Promise<{ endpoint: string } & AsyncDisposable> {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => void sockets.add(socket.on('error', () => {})))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    endpoint: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      server.close()
+      for (const socket of sockets) socket.destroy()
+      await once(server, 'close')
+    },
+  }
+}
