@@ -1,6 +1,7 @@
-// The promise of a watch, on a real etcd and on our own server: whatever happens to the connection, every event comes
-// once and in order. A proxy breaks each connection after a number of bytes that a seed decides;
-// the history is longer than any connection lasts, and changes go on while the watch catches up.
+// The promise of a watch, on a real etcd and on our own server: whatever happens to the
+// connection, every event comes once and in order. A proxy breaks each connection after a number
+// of bytes that a seed decides; the history is longer than any connection lasts, and changes go
+// on while the watch catches up.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Connection } from '../../src/connection/connect.js'
 import { seededRandom, startCuttingProxy } from '../support/cutting-proxy.js'
