@@ -13,7 +13,7 @@ const recorded = join(project, '..', 'shared', 'golden')
 const kept = join(project, 'fixtures', 'golden')
 
 const origin = (version: string): string =>
-  `Recorded runs of a real ${version.replace('-', ' ')} client against real servers of the same version.
+  `Recorded runs of a real ${version.replace('-', ' ')} client against servers of that version.
 Copied by \`npx tsx scripts/golden.ts\`; README.md describes the servers, the cases and the remarks.
 Facts, not expectations of this project: where 3.7 differs, the case says so in differs_3_7.
 `

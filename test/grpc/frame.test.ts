@@ -1,3 +1,4 @@
+// frame.test.ts: messages in frames, cut at every offset and one byte at a time.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { FrameReader, frame, sendError } from '../../src/grpc/frame.js'

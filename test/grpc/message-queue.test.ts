@@ -1,3 +1,4 @@
+// message-queue.test.ts: the queue between a stream and its reader: order, ends and back-pressure.
 import { expect, test } from 'vitest'
 import { MessageQueue } from '../../src/grpc/message-queue.js'
 import { RpcError, Status } from '../../src/grpc/status.js'

@@ -1,3 +1,4 @@
+// json-string.test.ts: strings as Go's JSON encoder writes them.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { jsonBytes, jsonString } from '../../src/output/json-string.js'

@@ -1,3 +1,4 @@
+// quote.test.ts: bytes as Go's %q writes them.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { isPrintable, quoted, quotedList } from '../../src/output/quote.js'
