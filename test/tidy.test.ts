@@ -140,7 +140,8 @@ const bans: readonly Ban[] = [
   {
     what: /\bas unknown as\b/,
     why: 'narrow where the value enters',
-    except: (file) => !isSource(file),
+    // Node's compatibility classes for HTTP/2 have the methods of HTTP/1.1 and not their types.
+    except: (file) => !isSource(file) || file.name === 'src/grpc/server.ts',
   },
   { what: /[\w)\]]!(?=[.;,)\]}\s]|$)(?!\s*=)/, why: 'no `!`: check, or say why', except: never },
   {
