@@ -48,11 +48,20 @@ export interface CommandContext {
    */
   readonly signal: AbortSignal
   catchInterrupts(): void
+  /**
+   * Calls back at each SIGINT and SIGTERM, which do not end the process until the answer is
+   * called. For commands that have something to give back first: `signal` stays as it is, and
+   * with it the connection.
+   */
+  onInterrupt(callback: (signal: Interrupt) => void): () => void
   readonly clock: Clock
   readonly random: Random
   readonly globals: GlobalOptions
   readonly env: Environment
 }
+
+/** What a person or a supervisor ends a process with. */
+export type Interrupt = 'SIGINT' | 'SIGTERM'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

@@ -7,7 +7,7 @@ import type { Format, Output } from '../output/format.js'
 import type { Clock } from '../platform/clock.js'
 import type { Random } from '../platform/random.js'
 import { connectOptions } from './connecting.js'
-import type { CommandContext, Environment } from './context.js'
+import type { CommandContext, Environment, Interrupt } from './context.js'
 import type { SrvRecord } from './discovery.js'
 import { debugLines, globalOptions } from './environment.js'
 import type { GlobalOptions } from './global-flags.js'
@@ -23,7 +23,7 @@ export interface Io {
   readonly clock: Clock
   readonly random: Random
   /** Catches SIGINT and SIGTERM, which otherwise end the process, until the answer is called. */
-  onInterrupt(callback: () => void): () => void
+  onInterrupt(callback: (signal: Interrupt) => void): () => void
   /** Keeps the process alive while it only waits, until the answer is called. */
   stayAwake(): () => void
   /** Stands in for DNS in a test. */
@@ -120,6 +120,7 @@ export function newSession(parsed: Parsed, io: Io, writing: Writing): Session {
         ended.abort()
       })
     },
+    onInterrupt: io.onInterrupt,
     clock: io.clock,
     random: io.random,
     get globals() {

@@ -1,6 +1,7 @@
 // watch-follow.ts: a watch that runs: what is printed of its answers, and the command that runs for
 // its events.
 import type { WatchResponse } from '../api/gen/rpc.js'
+import { cancelReason } from '../connection/cancel-reason.js'
 import type { Watch } from '../connection/connect.js'
 import type { CommandContext } from './context.js'
 
@@ -26,12 +27,4 @@ export async function followWatch(
 function shownAnswer(answer: WatchResponse): WatchResponse {
   if (!answer.created) return answer
   return { ...answer, header: undefined, created: false, cancel_reason: '' }
-}
-
-/** The reason as Go's client words it. */
-function cancelReason({ created, compact_revision, cancel_reason }: WatchResponse): string {
-  if (compact_revision !== '0') return 'etcdserver: mvcc: required revision has been compacted'
-  if (created || cancel_reason.startsWith('etcdserver: ')) return cancel_reason
-  if (cancel_reason === '') return 'etcdserver: mvcc: required revision is a future revision'
-  return `rpc error: code = FailedPrecondition desc = ${cancel_reason}`
 }

@@ -2,7 +2,8 @@
 // a progress report; all watches share the connection and print as their events come. The input
 // has no proper end: etcdctl takes it for an error, and so do scripts that were written for it.
 import type { Watch } from '../connection/connect.js'
-import { argument, type CommandContext, CommandError, UsageError } from './context.js'
+import { type CommandContext, CommandError, UsageError } from './context.js'
+import { lines } from './lines.js'
 import { type Flag, flagOf, ParseError, parse } from './parse.js'
 import { SyntaxProblem, tokens } from './tokenise.js'
 import { followWatch } from './watch-follow.js'
@@ -116,18 +117,6 @@ async function watchFlags(): Promise<{ flags: readonly Flag[]; defaults: WatchFl
   const { Command } = await import('commander')
   const declared = watchWords(new Command())
   return { flags: declared.options.map(flagOf), defaults: declared.opts() }
-}
-
-/** The lines that end; what follows the last line feed is none. */
-async function* lines(input: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  let rest = Buffer.alloc(0)
-  for await (const piece of input) {
-    rest = Buffer.concat([rest, piece])
-    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
-      yield argument(rest.subarray(0, end))
-      rest = rest.subarray(end + 1)
-    }
-  }
 }
 
 /** The items until the promise fails; then its error. */

@@ -1,6 +1,7 @@
 // live-run.ts: a command line that runs in this process on a real connection, for as long as the
 // test wants: its input is typed while it runs, its output is awaited, its reader goes away.
 import { PassThrough, Writable } from 'node:stream'
+import type { Interrupt } from '../../src/commands/context.js'
 import { main } from '../../src/main.js'
 import { systemClock } from '../../src/platform/clock.js'
 import { systemRandom } from '../../src/platform/random.js'
@@ -11,8 +12,8 @@ export interface LiveRun {
   endInput(): void
   /** Resolves when standard output and standard error so far, together, match. */
   shows(pattern: RegExp): Promise<void>
-  /** Ctrl-C. */
-  interrupt(): void
+  /** Ctrl-C, or another signal. */
+  interrupt(signal?: Interrupt): void
   /** The exit code, when the run has ended. */
   readonly code: Promise<number>
   stdout(): string
@@ -28,7 +29,7 @@ export function liveRun(
   const pieces = { stdout: '', stderr: '' }
   const waiters = new Set<() => void>()
   const stdin = new PassThrough()
-  let onInterrupt = (): void => {}
+  let onInterrupt = (_signal: Interrupt): void => {}
   const sink = (name: 'stdout' | 'stderr'): Writable =>
     new Writable({
       write(piece: Buffer, _encoding, done) {
@@ -71,7 +72,7 @@ export function liveRun(
       })
       await Promise.race([shown, ended])
     },
-    interrupt: () => onInterrupt(),
+    interrupt: (signal = 'SIGINT') => onInterrupt(signal),
     code,
     stdout: () => pieces.stdout,
     stderr: () => pieces.stderr,
