@@ -3,7 +3,8 @@
 //
 //   - records newer than the asked revision;
 //   - records at or before the compact revision which a compaction at the *asked* revision would
-//     not keep, because members may not have removed them yet;
+//     not keep, because members may not have removed them yet; but if every key is deleted by
+//     then, those which the compaction that was made has kept;
 //   - a tombstone exactly at the compact revision, which older releases of etcd remove.
 //
 // The rule holds whether or not the compaction has removed anything so far.
@@ -72,14 +73,28 @@ export function* hashSteps(
   const hasher = new RevisionHasher(revisions)
   const { hashRevision, compactRevision } = revisions
   const { length } = records
+  // Nothing old is left out for a compaction at hashRevision if that would keep nothing at all.
+  const keptAt = (yield* isAnyAlive(records, hashRevision)) ? hashRevision : compactRevision
   for (let i = 0; i < length; i++) {
     const record = records[i] as Stored // i < length
     if (record.main > hashRevision) break
     const isOld = record.main <= compactRevision
-    hasher.add(record, !isOld || record.index.newestAt(hashRevision) === record)
+    hasher.add(record, !isOld || record.index.newestAt(keptAt) === record)
     if (i % recordsPerStep === recordsPerStep - 1) yield
   }
   return hasher.result()
+}
+
+/** Whether any key exists at a revision. */
+function* isAnyAlive(records: readonly Stored[], revision: number): Generator<void, boolean, void> {
+  const { length } = records
+  for (let i = 0; i < length; i++) {
+    const record = records[i] as Stored // i < length
+    if (record.main > revision) return false
+    if (record.index.at(revision) !== undefined) return true
+    if (i % recordsPerStep === recordsPerStep - 1) yield
+  }
+  return false
 }
 
 /** The hashes that compactions left behind, each at the revision it compacted to. */

@@ -50,6 +50,17 @@ test('hashes are those of a real etcd, before and after compactions', () => {
   expect(store.hashKv(5).hash).toBe(3689099446)
 })
 
+test('when every key is deleted, what the compaction has kept counts, as in etcd', () => {
+  const store = known()
+  store.compact(3)
+  finish(store)
+  const txn = store.begin()
+  txn.deleteRange(Buffer.from('a'), Buffer.from('z'))
+  txn.end()
+  // Of b and c as they were put, and both of their tombstones.
+  expect(store.hashKv(0)).toEqual({ hash: 3301365636, compactRevision: 3, hashRevision: 6 })
+})
+
 test('a revision below zero hashes nothing', () => {
   expect(known().hashKv(-3).hash).toBe(1084519789)
 })
