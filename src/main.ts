@@ -15,6 +15,7 @@ import { OutputClosed, printingTo } from './commands/printing.js'
 import { type Io, newSession, type Writing } from './commands/session.js'
 import { table } from './commands/table.js'
 import { systemClock } from './platform/clock.js'
+import { systemFiles } from './platform/files.js'
 import { systemRandom } from './platform/random.js'
 
 export type { Io } from './commands/session.js'
@@ -142,6 +143,7 @@ export function processIo(): Io {
     env: process.env,
     clock: systemClock,
     random: systemRandom,
+    files: systemFiles,
     onInterrupt(callback) {
       process.on('SIGINT', callback)
       process.on('SIGTERM', callback)

@@ -30,8 +30,6 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 const importExceptions: Readonly<Record<string, readonly string[]>> = {
   // The one command that runs a member.
   'src/commands/server.ts': ['server', 'platform'],
-  // Reads and writes files by itself; the others reach them through the context.
-  'src/commands/snapshot.ts': ['platform'],
 }
 
 /** Files that alone of their room are open to another room. */

@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import type { Connection, ConnectOptions } from '../connection/connect.js'
 import type { Result } from '../output/format.js'
 import type { Clock } from '../platform/clock.js'
+import type { Files } from '../platform/files.js'
 import type { Random } from '../platform/random.js'
 import { goQuote } from './argument.js'
 import type { GlobalOptions } from './global-flags.js'
@@ -56,6 +57,8 @@ export interface CommandContext {
   onInterrupt(callback: (signal: Interrupt) => void): () => void
   readonly clock: Clock
   readonly random: Random
+  /** Snapshot files and data directories; nothing else is read or written. */
+  readonly files: Files
   readonly globals: GlobalOptions
   readonly env: Environment
 }

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream'
 import type { Connection, ConnectOptions, connect } from '../connection/connect.js'
 import type { Format, Output } from '../output/format.js'
 import type { Clock } from '../platform/clock.js'
+import type { Files } from '../platform/files.js'
 import type { Random } from '../platform/random.js'
 import { connectOptions } from './connecting.js'
 import type { CommandContext, Environment, Interrupt } from './context.js'
@@ -22,6 +23,7 @@ export interface Io {
   readonly env: Environment
   readonly clock: Clock
   readonly random: Random
+  readonly files: Files
   /** Catches SIGINT and SIGTERM, which otherwise end the process, until the answer is called. */
   onInterrupt(callback: (signal: Interrupt) => void): () => void
   /** Keeps the process alive while it only waits, until the answer is called. */
@@ -123,6 +125,7 @@ export function newSession(parsed: Parsed, io: Io, writing: Writing): Session {
     onInterrupt: io.onInterrupt,
     clock: io.clock,
     random: io.random,
+    files: io.files,
     get globals() {
       return globals()
     },

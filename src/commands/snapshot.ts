@@ -3,7 +3,6 @@
 import type { Connection } from '../connection/connect.js'
 import { ConnectionError } from '../connection/errors.js'
 import { humanSize } from '../output/humanize.js'
-import { systemFiles } from '../platform/files.js'
 import { type SavedSnapshot, type SaveProgress, saveSnapshot } from '../snapshot/save.js'
 import {
   type CommandContext,
@@ -59,7 +58,7 @@ async function saveWithProgress(
   { file, timeout }: Saving,
 ): Promise<SavedSnapshot> {
   const pieces = connection.snapshot({ signal: ctx.signal, ...timeout })
-  if (!ctx.stderr.isTTY) return saveSnapshot(pieces, file, { files: systemFiles })
+  if (!ctx.stderr.isTTY) return saveSnapshot(pieces, file, { files: ctx.files })
   const { default: ora } = await import('ora')
   const spinner = ora({ stream: ctx.stderr, discardStdin: false, text: 'Asking for a snapshot' })
   const startedAt = ctx.clock.now()
@@ -68,7 +67,7 @@ async function saveWithProgress(
     const progress = (progress: SaveProgress): void => {
       spinner.text = progressText(progress, ctx.clock.now() - startedAt)
     }
-    return await saveSnapshot(pieces, file, { files: systemFiles, progress })
+    return await saveSnapshot(pieces, file, { files: ctx.files, progress })
   } finally {
     spinner.stop()
   }

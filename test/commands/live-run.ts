@@ -4,6 +4,7 @@ import { PassThrough, Writable } from 'node:stream'
 import type { Interrupt } from '../../src/commands/context.js'
 import { main } from '../../src/main.js'
 import { systemClock } from '../../src/platform/clock.js'
+import { systemFiles } from '../../src/platform/files.js'
 import { systemRandom } from '../../src/platform/random.js'
 
 export interface LiveRun {
@@ -45,6 +46,7 @@ export function liveRun(
     env,
     clock: systemClock,
     random: systemRandom,
+    files: systemFiles,
     onInterrupt(callback) {
       onInterrupt = callback
       return () => {

@@ -11,6 +11,7 @@ import {
 import { main } from '../../src/main.js'
 import type { Clock } from '../../src/platform/clock.js'
 import { systemClock } from '../../src/platform/clock.js'
+import { type Files, systemFiles } from '../../src/platform/files.js'
 import { systemRandom } from '../../src/platform/random.js'
 
 export interface Run {
@@ -30,6 +31,7 @@ export interface Surroundings {
   /** Stands in for the real one: by options, so that endpoints can differ. 'real' dials. */
   connection?: 'real' | ((options: ConnectOptions, parts: ConnectParts) => Stand)
   stdout?: Writable & { isTTY?: boolean }
+  files?: Files
   resolveSrv?: Io['resolveSrv']
 }
 
@@ -50,6 +52,7 @@ export async function run(argv: readonly string[], around: Surroundings = {}): P
     env: around.env ?? {},
     clock: around.clock ?? systemClock,
     random: systemRandom,
+    files: around.files ?? systemFiles,
     onInterrupt: () => () => undefined,
     stayAwake: () => () => undefined,
     resolveSrv: around.resolveSrv ?? (async () => []),

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { PassThrough, Writable } from 'node:stream'
 import { main } from '../../src/main.js'
 import { systemClock } from '../../src/platform/clock.js'
+import { systemFiles } from '../../src/platform/files.js'
 import { systemRandom } from '../../src/platform/random.js'
 import { run } from '../commands/run.js'
 
@@ -46,9 +47,9 @@ export const tsctl: Tool = {
       env,
       clock: systemClock,
       random: systemRandom,
+      files: systemFiles,
       onInterrupt: () => () => {},
       stayAwake: () => () => {},
-      interrupt: () => {},
     })
     return {
       ...shown.lasting(ended.then(() => {})),
