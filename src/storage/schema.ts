@@ -210,7 +210,13 @@ export function encodeMember(member: MemberRecord, options?: { promote: boolean 
 }
 
 export function decodeMember(json: string): (MemberRecord & { promote: boolean }) | undefined {
-  const fields = parseJson(json)
+  return memberFrom(parseJson(json))
+}
+
+/** The member that a JSON object describes, such as one in a list. */
+export function memberFrom(
+  fields: Json | undefined,
+): (MemberRecord & { promote: boolean }) | undefined {
   if (!(fields instanceof Map)) return undefined
   const id = fields.get('id')
   const peerUrls = urls(fields.get('peerURLs'))

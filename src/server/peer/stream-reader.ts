@@ -61,26 +61,36 @@ export class StreamReader {
     const { urls, clock, dialTimeoutMs } = this.#parts
     const url = urls.pick()
     const dialledMs = clock.now()
-    const request = this.#get(url)
-    this.#request = request
-    const limit = clock.after(dialTimeoutMs, () => request.destroy(new Error('dial timed out')))
     let reason = 'connection closed'
-    request.on('error', (error) => {
-      reason = error.message
-    })
-    request.on('response', (response) => {
-      limit.cancel()
-      this.#onResponse(response, (problem) => {
-        reason = problem
-      })
-    })
-    request.on('close', () => {
-      limit.cancel()
+    const again = () => {
       if (this.#isStopped) return
       urls.failed(url)
       this.#tell(url, reason)
       const sinceMs = clock.now() - dialledMs
       this.#redial = clock.after(Math.max(redialMs - sinceMs, 1), () => this.#dial())
+    }
+    const fail = (why: string) => {
+      reason = why
+    }
+    let request: http.ClientRequest
+    try {
+      request = this.#get(url)
+    } catch (error) {
+      // A member may be told to be at a text that is no URL, until it is told better.
+      fail((error as Error).message)
+      again()
+      return
+    }
+    this.#request = request
+    const limit = clock.after(dialTimeoutMs, () => request.destroy(new Error('dial timed out')))
+    request.on('error', (error) => fail(error.message))
+    request.on('response', (response) => {
+      limit.cancel()
+      this.#onResponse(response, fail)
+    })
+    request.on('close', () => {
+      limit.cancel()
+      again()
     })
   }
 

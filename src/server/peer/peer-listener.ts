@@ -1,0 +1,75 @@
+// peer-listener.ts: accepts connections of other members: HTTP/1.1, plain or with TLS. Bodies that
+// never end are the rule here, so node's limits on whole requests are off; what waits too long for
+// bytes is ended by whoever reads or writes them.
+import http from 'node:http'
+import https from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import type { ServerTls } from '../../grpc/address.js'
+import type { ListenAt } from '../../grpc/server.js'
+import type { Log } from '../../platform/log.js'
+
+const settings = {
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: 30_000,
+  /** Above the interval of the probes that keep a connection in use, which is 4 s. */
+  keepAliveTimeout: 10_000,
+  headersTimeout: 5_000,
+  requestTimeout: 0,
+}
+
+export class PeerListener {
+  readonly #server: http.Server | https.Server
+  /** Those in a handshake included, which the server itself does not end. */
+  readonly #sockets = new Set<Socket>()
+
+  constructor(at: ListenAt, log: Log, serve: http.RequestListener) {
+    this.#server = at.tls
+      ? https.createServer({ ...settings, ...tlsOptions(at.tls) }, serve)
+      : http.createServer(settings, serve)
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
+    const note = (error: Error) => log.debug('peer connection failed', { error: error.message })
+    this.#server.on('clientError', (error, socket) => {
+      note(error)
+      socket.destroy()
+    })
+    this.#server.on('tlsClientError', (error: Error, socket: Socket) => {
+      log.warn('rejected peer connection', { error: error.message })
+      socket.destroy()
+    })
+  }
+
+  /** The port taken; 0 for a unix socket. */
+  open(at: ListenAt): Promise<number> {
+    const where = 'path' in at ? { path: at.path } : { host: at.host, port: at.port }
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(where, () => {
+        this.#server.off('error', reject)
+        const address: AddressInfo | string | null = this.#server.address()
+        resolve(address === null || typeof address === 'string' ? 0 : address.port)
+      })
+    })
+  }
+
+  /** Breaks every connection. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve())
+      for (const socket of this.#sockets) socket.destroy()
+    })
+  }
+}
+
+function tlsOptions({ cert, key, ca, requireClientCert }: ServerTls): https.ServerOptions {
+  return {
+    cert,
+    key,
+    ...(ca === undefined ? {} : { ca, requestCert: true }),
+    rejectUnauthorized: requireClientCert === true,
+    minVersion: 'TLSv1.2',
+  }
+}
