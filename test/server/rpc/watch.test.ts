@@ -10,6 +10,8 @@ import {
 } from '../../../src/api/gen/rpc.js'
 import type { Connection } from '../../../src/connection/connect.js'
 import { type Channel, type ClientStream, openChannel } from '../../../src/grpc/channel.js'
+import { systemClock } from '../../../src/platform/clock.js'
+import { systemRandom } from '../../../src/platform/random.js'
 import { connected, type Disposable } from '../../connection/connecting.js'
 import { seededRandom, startCuttingProxy } from '../../support/cutting-proxy.js'
 import { type Embedded, startEmbedded } from '../../support/embedded.js'
@@ -29,6 +31,8 @@ beforeAll(async () => {
     receiveMaxBytes: 2 ** 31 - 1,
     keepaliveTimeMs: 0,
     keepaliveTimeoutMs: 0,
+    clock: systemClock,
+    random: systemRandom,
   })
 })
 afterAll(async () => {
