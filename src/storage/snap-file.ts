@@ -55,18 +55,33 @@ export function snapFileName({ term, index }: { term: number; index: number }): 
   return `${hex16(term)}-${hex16(index)}.snap`
 }
 
+/** The snapshot as raft sends it: without the database that belongs to it. */
+export function raftSnapshot({ index, term, confState, tree }: SnapFile): Snapshot {
+  const metadata = { index, term, conf_state: confState }
+  return { data: Buffer.from(treeText(tree, index)), metadata }
+}
+
 /** Writes the .snap file of `snap` in `dir`: beside, synced, renamed. */
 export async function writeSnapFile(
   dir: string,
   snap: SnapFile,
+  options: Pick<SnapOptions, 'files'>,
+): Promise<void> {
+  await writeRaftSnapshot(dir, raftSnapshot(snap), options)
+}
+
+/** The same for a snapshot that a leader sent. */
+export async function writeRaftSnapshot(
+  dir: string,
+  snapshot: Snapshot,
   { files }: Pick<SnapOptions, 'files'>,
 ): Promise<void> {
-  const name = snapFileName(snap)
+  const name = snapFileName(snapshot.metadata ?? { term: 0, index: 0 })
   const unfinished = `${dir}/tmp-${name}`
   await files.remove(unfinished)
   const handle = await files.open(unfinished, 'create')
   try {
-    await handle.write([encodeSnapFile(snap)], 0)
+    await handle.write([encodeSnapshot(snapshot)], 0)
     await handle.sync()
   } finally {
     await handle.close()
@@ -118,9 +133,12 @@ async function snapFileNames(dir: string, files: Files): Promise<string[]> {
   return names.filter((name) => /^[0-9a-f]{16}-[0-9a-f]{16}\.snap$/.test(name))
 }
 
-export function encodeSnapFile({ index, term, confState, tree }: SnapFile): Buffer {
-  const metadata = { index, term, conf_state: confState }
-  const data = Snapshot.encode({ data: Buffer.from(treeText(tree, index)), metadata }).finish()
+export function encodeSnapFile(snap: SnapFile): Buffer {
+  return encodeSnapshot(raftSnapshot(snap))
+}
+
+function encodeSnapshot(snapshot: Snapshot): Buffer {
+  const data = Snapshot.encode(snapshot).finish()
   return Buffer.from(
     SnapFileMessage.encode({ crc: crc32c(data), data: Buffer.from(data) }).finish(),
   )
