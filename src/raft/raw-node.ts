@@ -233,6 +233,11 @@ export class RawNode {
     if (raft.role === 'leader') acknowledgeOwn(raft)
   }
 
+  /** As in status(), which costs too much to be asked for every answer. */
+  get term(): number {
+    return this.#raft.term
+  }
+
   status(): Status {
     const { id, term, vote, role, leader, leadTransferee, log } = this.#raft
     const { committed: commit, applied } = log
