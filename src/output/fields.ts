@@ -139,6 +139,10 @@ const lines: { [K in ResultKind]?: (result: ResultOf<K>, ids: Ids) => string } =
     bare('Hash', hash) +
     bare('Hash revision', hashRevision) +
     bare('Compact revision', compactRevision),
+  snapshotVerify: ({ report: { digest, findings, findingCount } }) =>
+    bare('Digest', digest) +
+    bare('Findings', findingCount) +
+    joined(findings, ({ offset, what }) => bare('Offset', offset) + text('What', what)),
 }
 
 const bare = (name: string, value: string | number | boolean | undefined): string =>

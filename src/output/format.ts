@@ -24,6 +24,7 @@ export type {
   ResultOf,
   RoleAnswer,
   SnapshotHashKv,
+  SnapshotReport,
   SnapshotStatus,
   TableStyle,
 } from './result.js'

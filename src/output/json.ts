@@ -148,7 +148,16 @@ const texts: { [K in TextKind]: (result: ResultOf<K>, hex: boolean) => string } 
       `"hashRevision":${hashRevision}`,
       `"compactRevision":${compactRevision}`,
     ),
+  snapshotVerify: ({ report: { digest, findings, findingCount } }) =>
+    object(
+      `"digest":${jsonString(digest)}`,
+      `"findingCount":${findingCount}`,
+      `"findings":[${findings.map(finding).join(',')}]`,
+    ),
 }
+
+const finding = ({ offset, what }: { offset: number; what: string }): string =>
+  object(`"offset":${offset}`, `"what":${jsonString(what)}`)
 
 interface WithHeader {
   header: ResponseHeader | undefined

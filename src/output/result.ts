@@ -97,6 +97,7 @@ export type Result =
   | { kind: 'snapshotStatus'; status: SnapshotStatus }
   /** hashkv of a snapshot file, not of an endpoint. */
   | { kind: 'snapshotHashKv'; hash: SnapshotHashKv }
+  | { kind: 'snapshotVerify'; report: SnapshotReport }
 
 export type ResultKind = Result['kind']
 export type ResultOf<K extends ResultKind> = Extract<Result, { kind: K }>
@@ -135,6 +136,15 @@ export interface SnapshotHashKv {
   hashRevision: number
   /** -1 before the first compaction. */
   compactRevision: number
+}
+
+/** What is wrong with a snapshot file. */
+export interface SnapshotReport {
+  digest: 'valid' | 'wrong' | 'missing'
+  /** The first ones. */
+  findings: readonly { offset: number; what: string }[]
+  /** All of them. */
+  findingCount: number
 }
 
 /** What goes where. Absent means nothing to write. */

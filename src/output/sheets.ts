@@ -75,6 +75,14 @@ const sheets: { [K in ResultKind]?: (result: ResultOf<K>, show: Show) => Sheet }
     columns: ['HASH', 'HASH REVISION', 'COMPACT REVISION'],
     rows: [snapshotHashKvRow(result)],
   }),
+  snapshotVerify: ({ report: { digest, findings } }) => ({
+    columns: ['DIGEST', 'OFFSET', 'FINDING'],
+    rows:
+      findings.length === 0
+        ? [[digest, '', 'none']]
+        : findings.map(({ offset, what }) => [digest, String(offset), what]),
+    left: ['FINDING'],
+  }),
   get: ({ response }, show) => ({
     columns: pairColumns,
     rows: response.kvs.map((kv) => pairCells(kv, show)),

@@ -107,6 +107,12 @@ const texts: { [K in TextKind]: (out: ByteText, result: ResultOf<K>) => unknown 
     out.text(`Authentication Status: ${enabled}\nAuthRevision: ${authRevision}\n`),
   snapshotStatus: (out, result) => rows(out, [snapshotStatusRow(result)]),
   snapshotHashKv: (out, result) => rows(out, [snapshotHashKvRow(result)]),
+  snapshotVerify: (out, { report: { digest, findings, findingCount } }) => {
+    out.text(`digest ${digest}, ${findingCount} problems\n`)
+    for (const { offset, what } of findings) out.text(`at ${offset}: ${what}\n`)
+    const more = findingCount - findings.length
+    if (more > 0) out.text(`and ${more} more\n`)
+  },
 }
 
 function pair(out: ByteText, { key, value }: KeyValue): void {

@@ -1,10 +1,11 @@
 // digest.ts: the SHA-256 at the end of a snapshot file. It covers all bytes before it, and it is
 // there exactly when the size leaves 32 over a multiple of 512; a bare copy of a database has none.
 import { createHash } from 'node:crypto'
-import type { FileHandle } from '../platform/files.js'
+import type { FileHandle, Files } from '../platform/files.js'
+import { SnapshotError, systemReason } from './errors.js'
 
 export const digestSize = 32
-const blockSize = 512
+export const blockSize = 512
 const readSize = 1024 * 1024
 
 export function hasDigest(sizeBytes: number): boolean {
@@ -45,6 +46,24 @@ export async function readDigest(
   const stored = contentBytes < sizeBytes ? Buffer.alloc(digestSize) : undefined
   if (stored !== undefined) await handle.read(stored, contentBytes)
   return { computed: hash.digest(), stored, contentBytes }
+}
+
+/** What is wrong with the digest that a file carries; undefined when it is right, or not there. */
+export async function digestProblem(
+  file: string,
+  { files }: { files: Files },
+): Promise<string | undefined> {
+  const handle = await files.open(file, 'read').catch((error) => {
+    throw new SnapshotError(systemReason('open', file, error), { cause: error })
+  })
+  try {
+    if (!hasDigest(await handle.size())) return undefined
+    const { stored, computed } = await readDigest(handle)
+    if (stored === undefined || stored.equals(computed)) return undefined
+    return digestMismatch(stored, computed)
+  } finally {
+    await handle.close()
+  }
 }
 
 /** Follows a stream whose last 32 bytes are the digest of all others. */

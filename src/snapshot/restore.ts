@@ -10,7 +10,7 @@
 import path from 'node:path'
 import { type ConfChange, ConfChange as ConfChangeCodec, type ConfState } from '../api/gen/raft.js'
 import type { FileHandle, Files } from '../platform/files.js'
-import type { Log } from '../platform/log.js'
+import { type Log, silentLog } from '../platform/log.js'
 import { clusterId } from '../storage/cluster-id.js'
 import { type Bootstrap, InitialClusterError, initialMembers } from '../storage/initial-cluster.js'
 import { encodeMember, type MemberRecord } from '../storage/schema.js'
@@ -46,7 +46,8 @@ export const restoreDefaults: RestoreOptions = {
 
 export interface RestoreParts {
   files: Files
-  log: Log
+  /** Default: nothing is told. */
+  log?: Log
   /** Bytes of the database read so far, and how many there are. */
   progress?: (done: { readBytes: number; totalBytes: number }) => void
   /** Gives up, removes what was made, and rejects with the signal's reason. */
@@ -88,14 +89,15 @@ export async function restoreSnapshot(
     clusterId: clusterId(members.map(({ id }) => id)),
     members,
   }
-  parts.log.info('restoring snapshot', { path: file, ...place })
+  const { log = silentLog } = parts
+  log.info('restoring snapshot', { path: file, ...place })
   try {
     await write(file, restored, place, options, parts)
   } catch (error) {
     await removeUnfinished(place, parts.files)
     throw error
   }
-  parts.log.info('restored snapshot', { path: file, ...place })
+  log.info('restored snapshot', { path: file, ...place })
   return restored
 }
 
@@ -174,7 +176,7 @@ async function write(
   { memberId, clusterId: cluster, members }: RestoredMember,
   { dataDir, snapDir, walDir }: Place,
   { bumpRevision }: RestoreOptions,
-  { files, log, progress, signal }: RestoreParts,
+  { files, log = silentLog, progress, signal }: RestoreParts,
 ): Promise<void> {
   await files.makeDir(snapDir)
   const raft = { index: members.length, term: 1 }

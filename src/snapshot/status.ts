@@ -7,6 +7,7 @@ import { crc32c } from '../storage/crc32c.js'
 import { decodeRevision, metaKey } from '../storage/schema.js'
 import { SnapshotError, systemReason } from './errors.js'
 import { KeyTable } from './key-table.js'
+import { leafCounter, type Progress } from './progress.js'
 import { userKey } from './record.js'
 
 export interface SnapshotStatus {
@@ -25,7 +26,7 @@ export interface SnapshotStatus {
 /** Throws CorruptionError or SnapshotError for a file that is not sound. */
 export async function snapshotStatus(
   file: string,
-  options: { files: Files; progress?: (doneBytes: number) => void },
+  options: { files: Files; progress?: Progress },
 ): Promise<SnapshotStatus> {
   const { files } = options
   const isThere = await files.exists(file).catch((error) => {
@@ -33,10 +34,14 @@ export async function snapshotStatus(
   })
   if (!isThere) throw new SnapshotError(`stat ${file}: no such file or directory`)
   const tally = new Tally()
+  const count = await leafCounter(file, options)
   const check = await checkDatabase(file, {
     files,
     onBucket: (name) => tally.bucket(name),
-    onLeaf: (leaf) => tally.leaf(leaf),
+    onLeaf: (leaf) => {
+      tally.leaf(leaf)
+      count(leaf)
+    },
   }).catch((error) => {
     if (error instanceof Error && 'syscall' in error) {
       throw new SnapshotError(systemReason('open', file, error), { cause: error })

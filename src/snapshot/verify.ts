@@ -7,8 +7,9 @@ import type { Leaf } from '../storage/bbolt/leaf.js'
 import { metaDamage } from '../storage/bbolt/reader.js'
 import { CorruptionError } from '../storage/errors.js'
 import { bucketNames, decodeRevision, type RevisionKey } from '../storage/schema.js'
-import { digestMismatch, readDigest } from './digest.js'
+import { blockSize, digestMismatch, digestSize, readDigest } from './digest.js'
 import { SnapshotError, systemReason } from './errors.js'
+import { leafCounter, type Progress } from './progress.js'
 import { decodeRecord } from './record.js'
 import { settingProblem } from './settings.js'
 
@@ -33,16 +34,20 @@ const findingsMax = 100
 /** Throws SnapshotError only when the file cannot be opened at all. */
 export async function verifySnapshot(
   file: string,
-  options: { files: Files },
+  options: { files: Files; progress?: Progress },
 ): Promise<SnapshotReport> {
   const report = new Report(file)
   const digest = await verifyEnds(file, options.files, report)
   const content = new ContentCheck(report)
+  const count = await leafCounter(file, options)
   try {
     const check = await checkDatabase(file, {
       ...options,
       onBucket: (name) => content.bucket(name.toString()),
-      onLeaf: (leaf) => content.leaf(leaf),
+      onLeaf: (leaf) => {
+        content.leaf(leaf)
+        count(leaf)
+      },
     })
     for (const error of check.findings) report.corruption(error)
     report.more(check.findingCount - check.findings.length)
@@ -66,7 +71,12 @@ async function verifyEnds(
   try {
     for (const error of await metaDamage(file, handle)) report.corruption(error)
     const { stored, computed, contentBytes } = await readDigest(handle)
-    if (stored === undefined) return 'missing'
+    if (stored === undefined) {
+      const rest = contentBytes % blockSize
+      const expected = `whole blocks of ${blockSize}, with or without a digest of ${digestSize}`
+      if (rest !== 0) report.add(contentBytes - rest, `${rest} bytes at the end, ${expected}`)
+      return 'missing'
+    }
     if (stored.equals(computed)) return 'valid'
     report.add(contentBytes, digestMismatch(stored, computed))
     return 'wrong'

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type DeepPartial, SnapshotResponse } from '../../src/api/gen/rpc.js'
-import { progressText } from '../../src/commands/snapshot.js'
+import { amountText } from '../../src/commands/spinner.js'
 import { ConnectionError } from '../../src/connection/errors.js'
 import { RpcError, Status } from '../../src/grpc/status.js'
 import { describeWithEtcd, startRealEtcd } from '../support/real-etcd.js'
@@ -124,8 +124,8 @@ test.each([
   [1_000_000, 3_000_000, 500, '1.0 MB of 4.0 MB, 2.0 MB/s, 2 s left'],
   [4_000_000, 0, 4000, '4.0 MB of 4.0 MB, 1.0 MB/s, 0 s left'],
 ])('%i bytes and %i to come after %i ms are %j', (received, remaining, ms, text) => {
-  const progress = { receivedBytes: received, remainingBytes: remaining }
-  expect(progressText(progress, ms)).toBe(text)
+  const amount = { doneBytes: received, totalBytes: received + remaining }
+  expect(amountText(amount, ms)).toBe(text)
 })
 
 describeWithEtcd('snapshots of a real etcd', () => {
@@ -136,7 +136,7 @@ describeWithEtcd('snapshots of a real etcd', () => {
     const live = liveRun(words, {}, { isTerminal: true })
     expect(await live.code).toBe(0)
     expect(live.stdout()).toBe(`Snapshot saved at ${file}\n`)
-    expect(live.stderr()).toContain('Asking for a snapshot')
+    expect(live.stderr()).toContain('Saving a snapshot')
     const status = JSON.parse(await etcd.etcdctl(['snapshot', 'status', file, '-w', 'json']))
     expect(status).toMatchObject({ revision: 2, totalKey: expect.any(Number) })
   })

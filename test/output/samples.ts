@@ -473,4 +473,21 @@ export const samples: Samples = {
       hash: { hash: 4084433347, hashRevision: 13, compactRevision: -1 },
     },
   },
+  snapshotVerify: {
+    sound: {
+      kind: 'snapshotVerify',
+      report: { digest: 'valid', findings: [], findingCount: 0 },
+    },
+    damaged: {
+      kind: 'snapshotVerify',
+      report: {
+        digest: 'wrong',
+        findings: [
+          { offset: 8192, what: 'page 99, expected page 2' },
+          { offset: 20490, what: 'key "a" is no revision' },
+        ],
+        findingCount: 102,
+      },
+    },
+  },
 }
