@@ -29,6 +29,7 @@ export const bundledServer: Kind = {
     'server',
     `--data-dir=${dataDir}`,
     `--listen-client-urls=http://127.0.0.1:${port}`,
+    '--listen-peer-urls=',
     '--log-level=warn',
   ],
 }

@@ -63,7 +63,8 @@ async function tutorial() {
 }
 
 async function startServer() {
-  const words = 'server --listen-client-urls http://127.0.0.1:0 --data-dir data --log-level warn'
+  const listen = '--listen-client-urls http://127.0.0.1:0 --listen-peer-urls http://127.0.0.1:0'
+  const words = `server ${listen} --data-dir data --log-level warn`
   say(`${dim('$')} tsctl ${words}`)
   const server = start(words.split(' '), { stderr: 'inherit', detached: keep })
   const line = await server.line((text) => text.startsWith('serving clients on '))

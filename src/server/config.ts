@@ -12,6 +12,7 @@ export interface ServerConfig {
   walDir: string | undefined
   listenClientUrls: readonly string[]
   advertiseClientUrls: readonly string[]
+  /** Empty: no other member can reach this one, so it stays alone. */
   listenPeerUrls: readonly string[]
   initialAdvertisePeerUrls: readonly string[]
   /** Members of the first cluster, this one included: name=url,name=url,... */
@@ -111,7 +112,7 @@ export function serverConfig(given: Partial<ServerConfig>): ServerConfig {
   }
   checkUrls('listen-client-urls', config.listenClientUrls)
   checkUrls('advertise-client-urls', config.advertiseClientUrls)
-  checkUrls('listen-peer-urls', config.listenPeerUrls)
+  if (config.listenPeerUrls.length > 0) checkUrls('listen-peer-urls', config.listenPeerUrls)
   checkUrls('initial-advertise-peer-urls', config.initialAdvertisePeerUrls)
   checkTiming(config)
   firstMembers(config)

@@ -13,7 +13,6 @@ import { askHash } from './background.js'
 import type { State } from './checkpoint.js'
 import {
   ConfigError,
-  firstMembers,
   listenAddress,
   requestOverheadBytes,
   type ServerConfig,
@@ -172,7 +171,6 @@ function peers(
   { clock, log }: Platform,
 ): ((handlers: PeerHandlers) => PeerTransport) | undefined {
   if (config.dataDir === undefined || config.listenPeerUrls.length === 0) return undefined
-  if (config.initialClusterState === 'new' && firstMembers(config).length === 1) return undefined
   return (handlers) =>
     newPeerTransport({
       localId: memberId,

@@ -32,6 +32,7 @@ async function start(files: FakeFiles): Promise<{ server: Server; endpoint: stri
   const config = serverConfig({
     dataDir: '/data',
     listenClientUrls: ['http://127.0.0.1:0'],
+    listenPeerUrls: [],
     snapshotCount: 10,
   })
   const server = await startServer(config, {

@@ -52,6 +52,7 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
   )
   const config = serverConfig({
     listenClientUrls: ['http://127.0.0.1:0'],
+    listenPeerUrls: [],
     ...options.config,
     dataDir: options.storage === 'memory' ? undefined : dataDir,
   })

@@ -23,7 +23,11 @@ export interface ServerProcess {
 
 /** Resolves when clients are served; fails with its log when the process ends before that. */
 export async function startServerProcess(flags: readonly string[]): Promise<ServerProcess> {
-  const child = spawnServer(['--listen-client-urls=http://127.0.0.1:0', ...flags])
+  const child = spawnServer([
+    '--listen-client-urls=http://127.0.0.1:0',
+    '--listen-peer-urls=',
+    ...flags,
+  ])
   const log: string[] = []
   createInterface({ input: child.stderr }).on('line', (line) => log.push(line))
   const url = await new Promise<URL>((resolve, reject) => {
