@@ -1,7 +1,7 @@
 // connecting.ts: the global flags, turned into what a connection wants to know. Who the user is
 // may have to be asked, and where the endpoints are may have to be looked up in DNS; everything
 // else is a matter of names.
-import type { ConnectOptions } from '../connection/connect.js'
+import type { ConnectOptions, TlsSettings } from '../connection/connect.js'
 import type { Resolving } from './discovery.js'
 import type { GlobalOptions } from './global-flags.js'
 
@@ -17,7 +17,7 @@ export async function connectOptions(
   const { discoverySrv, insecureDiscovery } = globals
   const isDiscovered = discoverySrv !== ''
   const endpoints = isDiscovered ? await discovered(globals, asking) : globals.endpoints
-  const user = await identity(globals, asking)
+  const user = globals.authJwtToken === '' ? await identity(globals, asking) : undefined
   return {
     endpoints,
     dialTimeoutMs: globals.dialTimeoutMs,
@@ -26,11 +26,7 @@ export async function connectOptions(
     maxSendBytes: globals.maxRequestBytes,
     maxReceiveBytes: globals.maxRecvBytes,
     tls: {
-      cert: globals.cert,
-      key: globals.key,
-      cacert: globals.cacert,
-      insecureSkipVerify: globals.insecureSkipTlsVerify,
-      insecureTransport: globals.insecureTransport,
+      ...tlsSettings(globals),
       // Records that anyone may have forged must lead to a server of that domain.
       serverName: isDiscovered && !insecureDiscovery ? discoverySrv : undefined,
     },
@@ -39,20 +35,29 @@ export async function connectOptions(
   }
 }
 
+export const tlsSettings = (globals: GlobalOptions): TlsSettings => ({
+  cert: globals.cert,
+  key: globals.key,
+  cacert: globals.cacert,
+  insecureSkipVerify: globals.insecureSkipTlsVerify,
+  insecureTransport: globals.insecureTransport,
+})
+
 async function discovered(globals: GlobalOptions, asking: Asking): Promise<readonly string[]> {
   const { discoveredEndpoints } = await import('./discovery.js')
   return discoveredEndpoints(globals, asking)
 }
 
 /** A user without a password goes unnamed: etcdctl does not authenticate then, and so do we. */
-async function identity(
-  { user, password, authJwtToken }: GlobalOptions,
-  asking: Asking,
+export async function identity(
+  { user, password }: Pick<GlobalOptions, 'user' | 'password'>,
+  asking: Pick<Asking, 'password'>,
+  prompt = 'Password: ',
 ): Promise<ConnectOptions['user']> {
-  if (user === '' || authJwtToken !== '') return undefined
+  if (user === '') return undefined
   const known = password === '' ? splitUser(user) : { name: user, password }
   const name = known.name
-  const secret = known.password ?? (await asking.password('Password: '))
+  const secret = known.password ?? (await asking.password(prompt))
   return secret === '' ? undefined : { name, password: secret }
 }
 

@@ -5,7 +5,7 @@ import type { KeyRange } from '../connection/key-range.js'
 import { type CommandContext, defineCommand, goQuote, UsageError } from './context.js'
 import { checkRangeFlags, keyRange } from './ranges.js'
 
-interface DelFlags {
+export interface DelFlags {
   prefix: boolean
   fromKey: boolean
   prevKv: boolean
@@ -49,15 +49,22 @@ const doubt = (key: string, end: string): string =>
   'You can provide `--range` flag to avoid the delay.\n'
 
 export async function runDel(ctx: CommandContext, options: DelOptions): Promise<void> {
-  const { range, prevKv, warning } = options
-  if (warning !== undefined) {
-    ctx.warn(warning)
-    await new Promise<void>((resolve) => ctx.clock.after(delayMs, resolve))
-  }
+  const { range, prevKv } = options
+  await timeToThink(ctx, options)
   const budget = ctx.commandBudget()
   const { kv } = await ctx.connect()
   const response = await kv.deleteRange({ ...range, prev_kv: prevKv }, budget())
   await ctx.print({ kind: 'del', response })
+}
+
+/** Says what is doubtful about the options, and waits. */
+export async function timeToThink(
+  ctx: Pick<CommandContext, 'warn' | 'clock'>,
+  { warning }: DelOptions,
+): Promise<void> {
+  if (warning === undefined) return
+  ctx.warn(warning)
+  await new Promise<void>((resolve) => ctx.clock.after(delayMs, resolve))
 }
 
 export const delCommand = defineCommand({ words, options: delOptions, run: runDel })

@@ -6,7 +6,7 @@ import { type CommandContext, defineCommand, UsageError } from './context.js'
 import { checkRangeFlags, keyRange } from './ranges.js'
 import { int64 } from './values.js'
 
-interface GetFlags {
+export interface GetFlags {
   consistency: string
   order: string
   sortBy: string

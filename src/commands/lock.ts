@@ -30,17 +30,12 @@ const words = (command: Command): Command =>
   command
     .description(
       'Holds a lock until it is interrupted or, with a command, while the command runs.\n' +
-        'The command sees ETCD_LOCK_KEY and ETCD_LOCK_REV, gets the signals that tsctl gets, and\n' +
+        'The command sees ETCD_LOCK_KEY and ETCD_LOCK_REV and gets the signals that tsctl gets;\n' +
         'its exit code is that of tsctl. It is ended when the lock is lost.',
     )
     .argument('<lockname>')
     .argument('[exec-command arg1 arg2 ...]')
-    .option(
-      '--ttl <int>',
-      'seconds that the lock outlives this process when it is killed',
-      count,
-      10,
-    )
+    .option('--ttl <int>', 'seconds that the lock outlives its holder', count, 10)
 
 export function lockOptions({ ttl }: { ttl: number }, args: readonly string[]): LockOptions {
   const [name, ...command] = args

@@ -1,9 +1,10 @@
 // put <key> [<value>]: stores one key. Without a value all of standard input is the value, so
 // that `cat file | tsctl put k` keeps binary files intact.
 import type { Command } from 'commander'
+import type { DeepPartial, PutRequest } from '../api/gen/rpc.js'
 import { bytes, type CommandContext, defineCommand, parseLeaseId, UsageError } from './context.js'
 
-interface PutFlags {
+export interface PutFlags {
   lease: string
   prevKv: boolean
   ignoreValue: boolean
@@ -32,7 +33,7 @@ const words = (command: Command): Command =>
     .option('--ignore-value', 'keep the current value', false)
     .option('--ignore-lease', 'keep the current lease', false)
 
-const noValue = 'put command needs 1 argument and input from stdin or 2 arguments'
+export const noValue = 'put command needs 1 argument and input from stdin or 2 arguments'
 
 /** Further positionals are let pass, as etcdctl does. */
 export function putOptions(flags: PutFlags, args: readonly string[]): PutOptions {
@@ -46,9 +47,18 @@ export function putOptions(flags: PutFlags, args: readonly string[]): PutOptions
 }
 
 export async function runPut(ctx: CommandContext, options: PutOptions): Promise<void> {
-  const { key, leaseId, prevKv, ignoreValue, ignoreLease } = options
-  const value = await valueToStore(ctx, options)
-  const request = {
+  const request = putRequest(options, await valueToStore(ctx, options))
+  const budget = ctx.commandBudget()
+  const { kv } = await ctx.connect()
+  await ctx.print({ kind: 'put', response: await kv.put(request, budget()) })
+}
+
+/** The request for options whose value is known. */
+export function putRequest(
+  { key, leaseId, prevKv, ignoreValue, ignoreLease }: PutOptions,
+  value: Buffer,
+): DeepPartial<PutRequest> {
+  return {
     key: bytes(key),
     value,
     lease: String(leaseId),
@@ -56,9 +66,6 @@ export async function runPut(ctx: CommandContext, options: PutOptions): Promise<
     ignore_value: ignoreValue,
     ignore_lease: ignoreLease,
   }
-  const budget = ctx.commandBudget()
-  const { kv } = await ctx.connect()
-  await ctx.print({ kind: 'put', response: await kv.put(request, budget()) })
 }
 
 async function valueToStore(

@@ -3,7 +3,7 @@
 // the others. The order is the one in which etcdctl makes suggestions.
 import { type Entry, groups } from './entry.js'
 
-const [kv, maintenance, , authentication, utility, server] = groups
+const [kv, maintenance, concurrency, authentication, utility, server] = groups
 
 export const table: readonly Entry[] = [
   {
@@ -23,6 +23,12 @@ export const table: readonly Entry[] = [
     summary: 'Deletes a key or a range of keys',
     group: kv,
     load: async () => (await import('./del.js')).delCommand,
+  },
+  {
+    name: 'txn',
+    summary: 'Runs a transaction that is read from standard input',
+    group: kv,
+    load: async () => (await import('./txn.js')).txnCommand,
   },
   {
     name: 'compaction',
@@ -85,6 +91,24 @@ export const table: readonly Entry[] = [
     load: async () => (await import('./snapshot.js')).snapshotCommand,
   },
   {
+    name: 'make-mirror',
+    summary: 'Copies keys to another cluster and keeps the copy up to date',
+    group: utility,
+    load: async () => (await import('./make-mirror.js')).makeMirrorCommand,
+  },
+  {
+    name: 'lock',
+    summary: 'Holds a lock, by itself or while a command runs',
+    group: concurrency,
+    load: async () => (await import('./lock.js')).lockCommand,
+  },
+  {
+    name: 'elect',
+    summary: 'Stands for an election, or tells who leads',
+    group: concurrency,
+    load: async () => (await import('./elect.js')).electCommand,
+  },
+  {
     name: 'auth',
     summary: 'Commands about authentication',
     group: authentication,
@@ -101,6 +125,12 @@ export const table: readonly Entry[] = [
     summary: 'Commands about roles',
     group: authentication,
     load: async () => (await import('./role.js')).roleCommand,
+  },
+  {
+    name: 'check',
+    summary: 'Commands that check the cluster',
+    group: utility,
+    load: async () => (await import('./check.js')).checkCommand,
   },
   {
     name: 'completion',
