@@ -99,10 +99,16 @@ async function send(
   }
 }
 
+/** Resolves when there is room again, or never will be. */
 function drained(request: http.ClientRequest): Promise<void> {
   return new Promise((resolve) => {
-    request.once('drain', resolve)
-    request.once('close', resolve)
+    const done = () => {
+      request.off('drain', done)
+      request.off('close', done)
+      resolve()
+    }
+    request.on('drain', done)
+    request.on('close', done)
   })
 }
 

@@ -2,10 +2,13 @@
 import { Message, MessageType } from '../../../src/api/gen/raft.js'
 import { type Clock, systemClock } from '../../../src/platform/clock.js'
 import type { Log } from '../../../src/platform/log.js'
+import { identityHeaders } from '../../../src/server/peer/identity.js'
+import { encodeMessage } from '../../../src/server/peer/message-stream.js'
 import {
   newPeerTransport,
   type PeerTransportParts,
 } from '../../../src/server/peer/new-transport.js'
+import { type Answer, exchange } from '../../../src/server/peer/post.js'
 import type { PeerHandlers, PeerTransport } from '../../../src/server/peer/transport.js'
 
 export const clusterId = 0xcdf818194e3a8c32n
@@ -13,7 +16,7 @@ export const clusterId = 0xcdf818194e3a8c32n
 const waiting = new Set<() => void>()
 
 /** Something happened at one of the ends: whoever waits looks again, once it is over. */
-function heard(): void {
+export function heard(): void {
   setImmediate(() => {
     for (const look of waiting) look()
   })
@@ -135,4 +138,20 @@ const idleHandlers: PeerHandlers = {
 export function raftMessage(fields: Partial<Message> & { to: bigint; from: bigint }): Message {
   const { context, ...rest } = Message.fromPartial({ type: MessageType.MsgHeartbeat })
   return { ...rest, ...fields }
+}
+
+/** What an end answers to a message that another member posts. */
+export function postMessage(to: End, message: Message): Promise<Answer> {
+  const own = { localId: message.from, clusterId, peerUrls: [], version: '3.4.23' }
+  return exchange({
+    url: to.url,
+    path: '/raft',
+    method: 'POST',
+    headers: identityHeaders(own),
+    body: encodeMessage(message),
+    tls: undefined,
+    agents: undefined,
+    clock: systemClock,
+    idleMs: 5_000,
+  })
 }
