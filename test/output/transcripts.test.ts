@@ -4,13 +4,10 @@
 
 import { describe, expect, test } from 'vitest'
 import { type Format, type FormatSettings, formatFor } from '../../src/output/format.js'
-import { type Difference, differences } from '../support/etcdctl-differences.js'
+import { type Difference, differences, drawnHere } from '../support/etcdctl-differences.js'
 import { type Case, recordedCases, resultOf, stdoutOf } from './recorded.js'
 
 const settings = { hex: false, tableStyle: 'ascii', color: false } as const satisfies FormatSettings
-
-/** Tables that etcdctl refuses and tsctl draws. */
-const drawnHere = /^(get|watch|lease (list|grant|timetolive)|(user|role) (get|list)|alarm list)\b/
 
 /** Its message holds a name that is not UTF-8, which is lost when it is decoded. */
 const unreadable = 'names/role-list/protobuf'

@@ -1,0 +1,60 @@
+// comparing.ts: what two runs of one case are compared by: the exit code, standard output with
+// masked what is volatile, and the lines of standard error that are not the log of a library.
+import { canonical, withPrefix } from './masking.js'
+import type { Case, Outcome } from './recording.js'
+import { expectedOutcome } from './recording.js'
+import { filled, type Stage } from './replay.js'
+import { replaceGroups } from './text.js'
+import { versionDifferences } from './version-differences.js'
+
+export interface Comparable {
+  exit: number
+  stdout: string
+  stderr: readonly string[]
+}
+
+export function comparable(outcome: Outcome, one: Case, stage: Stage): Comparable {
+  return masked(versionDifferences(outcome, one, stage, 'now'), one)
+}
+
+/** What the recording says, as a run of this client with these addresses would have put it. */
+export function expected(one: Case, stage: Stage): Comparable {
+  const { exit, stdout, stderr } = expectedOutcome(one)
+  const here = { ...stage, captured: new Map() }
+  // All addresses have the same length, so that messages stay whole.
+  const moved = Buffer.from(filled(stdout.toString('latin1'), here), 'latin1')
+  const outcome = { exit, stdout: moved, stderr: filled(stderr, here) }
+  return masked(versionDifferences(outcome, one, stage, 'recorded'), one)
+}
+
+function masked({ exit, stdout, stderr }: Outcome, one: Case): Comparable {
+  const { volatile, usage_omitted: isUsageOmitted } = one
+  // The usage was left out of the recording; each tool has its own.
+  const shown = isUsageOmitted ? '' : canonical(stdout, volatile)
+  return { exit, stdout: shown, stderr: interfaceLines(stderr, one) }
+}
+
+/** Log lines of libraries, and how a tool asks the terminal, are nobody's interface. */
+const chatter = [
+  /^\{"level":/,
+  /^(INFO|WARNING|ERROR): \d{4}\//,
+  /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \w \| /,
+  /^stty: /,
+  /^no endpoint was reached: /,
+  /^$/,
+]
+
+function interfaceLines(
+  stderr: string,
+  { volatile, usage_omitted: isUsageOmitted }: Case,
+): string[] {
+  const patterns = withPrefix(volatile, 'stderr-re:')
+  const text = patterns.reduce(replaceGroups, stderr)
+  const lines = text
+    .replaceAll(/\btsctl\b/g, 'etcdctl')
+    .split('\n')
+    .filter((line) => !chatter.some((form) => form.test(line)))
+    .filter((line) => !isUsageOmitted || line.startsWith('Error: '))
+  const unique = [...new Set(lines)] // 3.4 says some things twice
+  return volatile.includes('unordered') ? unique.sort() : unique
+}
