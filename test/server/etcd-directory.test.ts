@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import type { Connection } from '../../src/connection/connect.js'
 import { connected, failure } from '../connection/connecting.js'
 import { startEmbedded } from '../support/embedded.js'
-import { describeWithEtcd, startRealEtcd } from '../support/real-etcd.js'
+import { describeWithEtcd, type RealEtcd, startRealEtcd } from '../support/real-etcd.js'
 
 const everything = { key: Buffer.from([0]), range_end: Buffer.from([0]) }
 
@@ -102,35 +102,75 @@ describeWithEtcd('a directory of a real etcd', () => {
     }
   })
 
-  test('with users is refused before anything is changed', async () => {
+  test('brings its users and roles along, and takes them back with what changed', async () => {
     await using etcd = await startRealEtcd()
-    await etcd.etcdctl(['user', 'add', 'root:secret'])
-    await etcd.etcdctl(['put', 'k', 'v'])
+    await makeUsers(etcd)
     await etcd.stop()
-    const error = await failure(startEmbedded({ dataDir: `${etcd.dir}/data` }))
-    expect(error.message).toMatch(/has users or roles, which this server does not keep yet$/)
+    const embedded = await startEmbedded({ dataDir: `${etcd.dir}/data` })
+    try {
+      await tryUsers(embedded.endpoint)
+      await using root = await connected(embedded.endpoint, { user: rootUser })
+      await root.auth.userAdd({ name: 'late', password: 'night' })
+      await root.auth.userGrantRole({ user: 'late', role: 'reader' })
+    } finally {
+      await embedded.stop()
+    }
     await etcd.start()
-    expect(await etcd.etcdctl(['get', 'k', '--print-value-only'])).toBe('v\n')
-    expect(await etcd.etcdctl(['user', 'list'])).toBe('root\n')
+    await tryUsers(etcd.endpoint)
+    const late = ['--user', 'late:night']
+    expect(await etcd.etcdctl([...late, 'get', 'a1', '--print-value-only'])).toBe('v\n')
   })
 
-  test('whose log makes users stops the server with the reason', async () => {
+  test('whose log makes users gives them to the state', async () => {
     await using etcd = await startRealEtcd()
     await etcd.stop()
     const dataDir = `${etcd.dir}/data`
     await cp(`${dataDir}/member/snap/db`, `${etcd.dir}/old-db`)
     await etcd.start()
-    await etcd.etcdctl(['role', 'add', 'reader'])
+    await makeUsers(etcd)
     await etcd.stop('SIGKILL')
-    // The database of before the request: as after a crash that came before the next commit.
+    // The database of before the requests: as after a crash that came before the next commit.
     await rm(`${dataDir}/member/snap/db`)
     await cp(`${etcd.dir}/old-db`, `${dataDir}/member/snap/db`)
-    const error = await failure(startEmbedded({ dataDir }))
-    expect(error.message).toBe(
-      'the log has a request auth_role_add; this server does not have users and roles yet',
-    )
+    const embedded = await startEmbedded({ dataDir })
+    try {
+      await tryUsers(embedded.endpoint)
+    } finally {
+      await embedded.stop()
+    }
   })
 })
+
+const rootUser = { name: 'root', password: 'of all' }
+const reader = { name: 'reader', password: 'of some' }
+
+async function makeUsers(etcd: RealEtcd): Promise<void> {
+  await etcd.etcdctl(['put', 'a1', 'v'])
+  await etcd.etcdctl(['user', 'add', `${rootUser.name}:${rootUser.password}`])
+  await etcd.etcdctl(['user', 'add', `${reader.name}:${reader.password}`])
+  await etcd.etcdctl(['user', 'add', 'certified', '--no-password'])
+  await etcd.etcdctl(['user', 'grant-role', 'root', 'root'])
+  await etcd.etcdctl(['role', 'add', 'reader'])
+  await etcd.etcdctl(['role', 'grant-permission', 'reader', 'read', 'a', 'c'])
+  await etcd.etcdctl(['user', 'grant-role', 'reader', 'reader'])
+  await etcd.etcdctl(['auth', 'enable'])
+}
+
+/** They log in by the hashes of the other server, and may do what they might do there. */
+async function tryUsers(endpoint: string): Promise<void> {
+  await using nobody = await connected(endpoint)
+  await using some = await connected(endpoint, { user: reader })
+  await using root = await connected(endpoint, { user: rootUser })
+  const key = Buffer.from('a1')
+  expect(await failure(nobody.kv.range({ key }))).toMatchObject({ code: 'userEmpty' })
+  expect((await some.kv.range({ key })).kvs[0]?.value.toString()).toBe('v')
+  expect(await failure(some.kv.put({ key }))).toMatchObject({ code: 'permissionDenied' })
+  await root.kv.put({ key, value: Buffer.from('v') })
+  const users = ['certified', 'reader', 'root']
+  expect((await root.auth.userList()).users).toEqual(expect.arrayContaining(users))
+  await using certified = await connected(endpoint, { user: { name: 'certified', password: '' } })
+  expect((await failure(certified.kv.range({ key }))).message).toMatch(/for no password user$/)
+}
 
 async function fillMore({ kv, lease }: Connection): Promise<void> {
   await kv.put({ key: Buffer.from('ours'), value: Buffer.from('1') })
