@@ -1,5 +1,6 @@
-// get <key> [range_end]: prints one key, or a range of keys. The answer stays undecoded where the
-// format can print it that way: a range of many keys is then as fast as the network is.
+// get <key> [range_end]: prints one key, or a range of keys, of a server or of a snapshot file. The
+// answer of a server stays undecoded where the format can print it that way: a range of many keys
+// is then as fast as the network is.
 import type { Command } from 'commander'
 import type { DeepPartial, RangeRequest } from '../api/gen/rpc.js'
 import { type CommandContext, defineCommand, UsageError } from './context.js'
@@ -22,12 +23,15 @@ export interface GetFlags {
   minModRev: bigint
   maxModRev: bigint
   stream: boolean
+  snapshot: string
 }
 
 export interface GetOptions {
   request: DeepPartial<RangeRequest>
   countOnly: boolean
   valuesOnly: boolean
+  /** The snapshot file to read instead of asking a server. */
+  snapshot: string | undefined
 }
 
 const words = (command: Command): Command =>
@@ -49,6 +53,7 @@ const words = (command: Command): Command =>
     .option('--min-mod-rev <int>', 'only keys changed last at this revision or later', int64, 0n)
     .option('--max-mod-rev <int>', 'only keys changed last at this revision or earlier', int64, 0n)
     .option('--stream', 'ask the server for the answer in pieces', false)
+    .option('--snapshot <file>', 'look into this snapshot file instead of asking a server', '')
 
 export function getOptions(flags: GetFlags, args: readonly string[]): GetOptions {
   const [key, end] = args
@@ -73,7 +78,8 @@ export function getOptions(flags: GetFlags, args: readonly string[]): GetOptions
     count_only: flags.countOnly,
     ...revisionFilters(flags),
   }
-  return { request, countOnly: flags.countOnly, valuesOnly: flags.printValueOnly }
+  const snapshot = flags.snapshot === '' ? undefined : flags.snapshot
+  return { request, countOnly: flags.countOnly, valuesOnly: flags.printValueOnly, snapshot }
 }
 
 function isSerializable(consistency: string): boolean {
@@ -133,17 +139,31 @@ function checkRevisions(name: string, min: bigint, max: bigint): void {
 const positive = (revision: bigint): string => (revision > 0n ? String(revision) : '0')
 
 export async function runGet(ctx: CommandContext, options: GetOptions): Promise<void> {
-  const { request, countOnly, valuesOnly } = options
+  const { request, valuesOnly, snapshot } = options
+  if (snapshot !== undefined) return look(ctx, snapshot, options)
   const budget = ctx.commandBudget()
   const connection = await ctx.connect()
   const answer = await connection.rangeRaw(request, budget())
-  if (countOnly && ctx.globals.writeOut !== 'fields') {
+  checkFormat(ctx, options)
+  await ctx.printRange(answer, { valuesOnly })
+}
+
+async function look(ctx: CommandContext, file: string, options: GetOptions): Promise<void> {
+  const { snapshotRange } = await import('../snapshot/range.js')
+  const response = await snapshotRange(file, options.request, { files: ctx.files })
+  checkFormat(ctx, options)
+  await ctx.print({ kind: 'get', response, valuesOnly: options.valuesOnly })
+}
+
+/** As late as in etcdctl: after the answer. */
+function checkFormat(ctx: CommandContext, { countOnly, valuesOnly }: GetOptions): void {
+  const { writeOut } = ctx.globals
+  if (countOnly && writeOut !== 'fields') {
     throw new UsageError('--count-only is only for `--write-out=fields`')
   }
-  if (valuesOnly && ctx.globals.writeOut !== 'simple') {
+  if (valuesOnly && writeOut !== 'simple') {
     throw new UsageError('print-value-only is only for `--write-out=simple`')
   }
-  await ctx.printRange(answer, { valuesOnly })
 }
 
 export const getCommand = defineCommand({ words, options: getOptions, run: runGet })

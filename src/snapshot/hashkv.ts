@@ -6,12 +6,11 @@
 // the latest is found in a first pass, which takes 17 to 26 bytes of memory a key.
 import { EtcdError } from '../api/rpc-errors.js'
 import type { Files } from '../platform/files.js'
-import { type Database, type Leaf, openDatabase } from '../storage/bbolt/reader.js'
+import type { Database, Leaf } from '../storage/bbolt/reader.js'
 import { crc32c } from '../storage/crc32c.js'
-import { decodeRevision, metaKey, type RevisionKey } from '../storage/schema.js'
-import { SnapshotError, systemReason } from './errors.js'
+import type { RevisionKey } from '../storage/schema.js'
+import { compactedAt, firstRevision, keyAt, openSnapshot, revisionAt } from './history.js'
 import { KeyTable } from './key-table.js'
-import { type KeySpan, userKey } from './record.js'
 
 export interface SnapshotHashKv {
   hash: number
@@ -26,12 +25,7 @@ export async function snapshotHashKv(
   file: string,
   options: { files: Files; revision?: number },
 ): Promise<SnapshotHashKv> {
-  const database = await openDatabase(file, options).catch((error) => {
-    if (error instanceof Error && 'syscall' in error) {
-      throw new SnapshotError(systemReason('open', file, error), { cause: error })
-    }
-    throw error
-  })
+  const database = await openSnapshot(file, options)
   try {
     const asked = options.revision ?? 0
     const compactRevision = await compactedAt(database)
@@ -46,17 +40,6 @@ export async function snapshotHashKv(
   }
 }
 
-/** A compaction counts from when it was scheduled: a server that starts on the file resumes it. */
-async function compactedAt(database: Database): Promise<number> {
-  let revision = -1
-  for (const key of [metaKey.scheduledCompactRevision, metaKey.finishedCompactRevision]) {
-    const value = await database.get('meta', key)
-    const decoded = value && decodeRevision(value)
-    if (decoded !== undefined) revision = Math.max(revision, decoded.main)
-  }
-  return revision
-}
-
 interface HashRange {
   compactRevision: number
   /** Records above it do not count. */
@@ -67,10 +50,9 @@ async function hashOf(
   database: Database,
   range: HashRange,
 ): Promise<{ hash: number; lastRevision: number }> {
-  const kept = await latestRecords(database, range)
-  const keepsNothing = kept.countNonZero() === 0
+  const kept = await keptRecords(database, range)
   let hash = crc32c(Buffer.from('key'))
-  let lastRevision = 1 // Of a store to which nothing was ever written.
+  let lastRevision = firstRevision
   let ordinal = 0
   for await (const leaf of database.leaves('key')) {
     // Neighbours in the page that both count are hashed as one piece.
@@ -93,11 +75,18 @@ async function hashOf(
   function counts(leaf: Leaf, at: number, { main, tombstone }: RevisionKey): boolean {
     if (main > range.limit) return false
     if (main > range.compactRevision) return true
-    if (tombstone && main === range.compactRevision) return false
-    if (keepsNothing) return true
+    if (tombstone) return false
     const key = keyAt(database, leaf, at)
     return kept.get(leaf.bytes, key.start, key.end) === ordinal
   }
+}
+
+/** What a compaction at the limit would keep; if that is nothing, what the one that was made kept. */
+async function keptRecords(database: Database, range: HashRange): Promise<KeyTable<Uint32Array>> {
+  const { compactRevision } = range
+  const kept = await latestRecords(database, range)
+  if (compactRevision < 0 || kept.countNonZero() > 0) return kept
+  return latestRecords(database, { compactRevision, limit: compactRevision })
 }
 
 /** For each key, which record counted from 1 is its latest; 0 when that is a deletion. */
@@ -119,21 +108,4 @@ async function latestRecords(
     }
   }
   return latest
-}
-
-function revisionAt(database: Database, leaf: Leaf, at: number): RevisionKey {
-  const revision = decodeRevision(leaf.bytes, leaf.keyStart(at), leaf.valueStart(at))
-  if (revision === undefined) throw unreadable(database, leaf, at)
-  return revision
-}
-
-function keyAt(database: Database, leaf: Leaf, at: number): KeySpan {
-  const key = userKey(leaf.bytes, leaf.valueStart(at), leaf.valueEnd(at))
-  if (key === undefined) throw unreadable(database, leaf, at)
-  return key
-}
-
-function unreadable(database: Database, leaf: Leaf, at: number): SnapshotError {
-  const where = `${database.file} at ${leaf.offset(at)}`
-  return new SnapshotError(`cannot read ${where}: the record does not decode`)
 }

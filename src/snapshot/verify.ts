@@ -74,7 +74,8 @@ async function verifyEnds(
     if (stored === undefined) {
       const rest = contentBytes % blockSize
       const expected = `whole blocks of ${blockSize}, with or without a digest of ${digestSize}`
-      if (rest !== 0) report.add(contentBytes - rest, `${rest} bytes at the end, ${expected}`)
+      if (rest !== 0)
+        report.add(contentBytes - rest, `${rest} bytes at the end, expected ${expected}`)
       return 'missing'
     }
     if (stored.equals(computed)) return 'valid'
