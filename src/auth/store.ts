@@ -7,6 +7,7 @@
 import type { Permission, Role, User } from '../api/gen/auth.js'
 import { Permission_Type as PermissionType } from '../api/gen/auth.js'
 import { EtcdError } from '../api/rpc-errors.js'
+import type { Passwords } from './password.js'
 import { type Access, isGrantable, type PermittedKeys, permittedKeys } from './permission-range.js'
 import type { Identity, Login, Tokens } from './token.js'
 
@@ -45,6 +46,7 @@ const noBytes = Buffer.alloc(0)
 
 export class AuthStore {
   readonly tokens: Tokens
+  readonly passwords: Passwords
   #enabled: boolean | undefined
   /** 1 in a new store. */
   #revision = 1
@@ -53,8 +55,9 @@ export class AuthStore {
   /** What a user's roles add up to; made when it is asked for, and dropped by any change. */
   readonly #permitted = new Map<string, Readonly<Record<Access, PermittedKeys>>>()
 
-  constructor(tokens: Tokens) {
+  constructor({ tokens, passwords }: { tokens: Tokens; passwords: Passwords }) {
     this.tokens = tokens
+    this.passwords = passwords
   }
 
   get isEnabled(): boolean {

@@ -18,12 +18,16 @@ import {
   type TxnRequest,
 } from '../api/gen/rpc.js'
 import { EtcdError } from '../api/rpc-errors.js'
+import type { AuthStore } from '../auth/store.js'
+import type { Identity } from '../auth/token.js'
 import type { Lessor } from '../lease/lessor.js'
 import type { WatchableStore } from '../mvcc/watchable-store.js'
 import type { WriteTxn } from '../mvcc/write-txn.js'
 import type { AlarmRecord, MemberRecord } from '../storage/schema.js'
 import type { Alarms } from './alarm.js'
+import { type AuthOutcome, applyAuth } from './apply-auth.js'
 import type { Membership } from './membership.js'
+import { checkLogged } from './permission.js'
 import {
   checkPath,
   checkPut,
@@ -45,11 +49,12 @@ export type Outcome =
   | { kind: 'leaseGrant'; revision: number; id: bigint; ttlSeconds: number }
   | { kind: 'alarm'; revision: number; alarms: AlarmRecord[] }
   | { kind: 'members'; members: MemberRecord[] }
-  | { kind: 'done'; revision: number }
+  | (AuthOutcome & { revision: number })
 
 export interface ApplierParts {
   store: WatchableStore
   lessor: Lessor
+  auth: AuthStore
   alarms: Alarms
   membership: Membership
   wait: Wait<Outcome>
@@ -88,7 +93,8 @@ export class Applier {
     for (const entry of entries) {
       const isNew = entry.Index > this.#index
       if (entry.Type === EntryType.EntryConfChange) this.#confChange(entry, isNew)
-      else if (isNew && entry.Data !== undefined && entry.Data.length > 0) this.#normal(entry.Data)
+      else if (isNew && entry.Data !== undefined && entry.Data.length > 0)
+        this.#normal(entry.Data, entry.Index)
       if (isNew) {
         this.#index = entry.Index
         this.#term = entry.Term
@@ -96,7 +102,7 @@ export class Applier {
     }
   }
 
-  #normal(data: Buffer): void {
+  #normal(data: Buffer, index: number): void {
     const old = decodeV2Request(data)
     if (old !== undefined) {
       applyV2Request(old, this.#parts.membership)
@@ -104,11 +110,10 @@ export class Applier {
       return
     }
     const request = InternalRaftRequest.decode(data)
-    refuseAuth(request)
     const id = BigInt(request.header?.ID ?? request.ID)
     const { wait } = this.#parts
     try {
-      wait.resolve(id, this.#request(request))
+      wait.resolve(id, this.#request(request, index))
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error
       wait.reject(id, error)
@@ -133,9 +138,11 @@ export class Applier {
     wait.resolve(change.id, { kind: 'members', members: membership.list() })
   }
 
-  /** Alarms refuse first, as in etcd: CORRUPT, then NOSPACE, then the store itself. */
-  #request(request: InternalRaftRequest): Outcome {
+  /** As in etcd, alarms refuse first: CORRUPT, then NOSPACE; then permissions, then the store. */
+  #request(request: InternalRaftRequest, index: number): Outcome {
+    const who = proposerOf(request)
     this.#checkAlarms(request)
+    checkLogged(this.#parts, request, who)
     if (request.put) return this.#put(request.put)
     if (request.delete_range) return this.#deleteRange(request.delete_range)
     if (request.txn) return this.#txn(request.txn)
@@ -143,6 +150,8 @@ export class Applier {
     if (request.lease_grant) return this.#grant(request.lease_grant)
     if (request.lease_revoke) return this.#revoke(BigInt(request.lease_revoke.ID))
     if (request.alarm) return this.#alarm(request.alarm)
+    const outcome = applyAuth(this.#parts.auth, request, { who, index })
+    if (outcome !== undefined) return { ...outcome, revision: this.#parts.store.revision }
     if (request.cluster_version_set) {
       this.#parts.membership.agreedVersion = request.cluster_version_set.ver
     }
@@ -237,29 +246,11 @@ export class Applier {
   }
 }
 
-/**
- * Users and roles are not kept here. Going on without them would open to everybody what their
- * owner has closed, so the member stops.
- */
-function refuseAuth(request: InternalRaftRequest): void {
-  const found = authChanges.find((name) => request[name] !== undefined)
-  if (found === undefined) return
-  throw new Error(`the log has a request ${found}; this server does not have users and roles yet`)
+/** Undefined: whoever it was had not logged in. */
+function proposerOf({ header }: InternalRaftRequest): Identity | undefined {
+  const revision = Number(header?.auth_revision ?? 0)
+  return revision === 0 ? undefined : { user: header?.username ?? '', revision }
 }
-
-const authChanges = [
-  'auth_enable',
-  'auth_disable',
-  'auth_user_add',
-  'auth_user_delete',
-  'auth_user_change_password',
-  'auth_user_grant_role',
-  'auth_user_revoke_role',
-  'auth_role_add',
-  'auth_role_delete',
-  'auth_role_grant_permission',
-  'auth_role_revoke_permission',
-] as const satisfies readonly (keyof InternalRaftRequest)[]
 
 function hasPut(request: TxnRequest): boolean {
   return [...request.success, ...request.failure].some(

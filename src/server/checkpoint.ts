@@ -7,6 +7,7 @@
 //     db (written beside, synced, renamed) → .snap file → snapshot record in the log → old
 //     segments go
 import type { Entry } from '../api/gen/raft.js'
+import type { AuthRecords, AuthStore } from '../auth/store.js'
 import type { Lessor } from '../lease/lessor.js'
 import type { WatchableStore } from '../mvcc/watchable-store.js'
 import type { Clock } from '../platform/clock.js'
@@ -15,12 +16,16 @@ import type { Log } from '../platform/log.js'
 import { type Bucket, type Item, saveDatabase } from '../storage/bbolt/writer.js'
 import {
   alarmKey,
+  authKey,
   bucketNames,
   clusterKey,
+  encodeFlag,
   encodeLease,
   encodeMember,
   encodeRevision,
+  encodeRole,
   encodeUint64,
+  encodeUser,
   leaseKey,
   memberHex,
   metaKey,
@@ -35,6 +40,7 @@ import type { Membership } from './membership.js'
 export interface State {
   store: WatchableStore
   lessor: Lessor
+  auth: AuthStore
   alarms: Alarms
   membership: Membership
 }
@@ -46,11 +52,12 @@ export interface Position {
 
 /** The ten buckets, in order of their names, as they are now; writes to come do not change them. */
 export function captureBuckets(state: State, position: Position): Bucket[] {
+  const auth = state.auth.records()
   const items: Record<(typeof bucketNames)[number], Iterable<Item>> = {
     alarm: state.alarms.list().map((alarm) => ({ key: alarmKey(alarm), value: nothing })),
-    auth: [],
-    authRoles: [],
-    authUsers: [],
+    auth: authItems(auth),
+    authRoles: auth.roles.map((role) => ({ key: role.name, value: encodeRole(role) })),
+    authUsers: auth.users.map((user) => ({ key: user.name, value: encodeUser(user) })),
     cluster: clusterItems(state.membership),
     key: keyItems(state.store),
     lease: leaseItems(state.lessor),
@@ -86,6 +93,12 @@ function leaseItems(lessor: Lessor): Item[] {
   return inKeyOrder(
     lessor.records().map((lease) => ({ key: leaseKey(lease.id), value: encodeLease(lease) })),
   )
+}
+
+/** The flag appears once it was set, as in etcd. */
+function authItems({ enabled, revision }: AuthRecords): Item[] {
+  const flag = enabled === undefined ? [] : [{ key: authKey.enabled, value: encodeFlag(enabled) }]
+  return [...flag, { key: authKey.revision, value: encodeUint64(revision) }]
 }
 
 function clusterItems({ agreedVersion }: Membership): Item[] {

@@ -13,6 +13,8 @@ export interface ServerConfig {
   listenClientUrls: readonly string[]
   advertiseClientUrls: readonly string[]
   /** Empty: no other member can reach this one, so it stays alone. */
+  /** Where HTTP and the JSON gateway are served apart from gRPC; empty: on the same ports. */
+  listenClientHttpUrls: readonly string[]
   listenPeerUrls: readonly string[]
   initialAdvertisePeerUrls: readonly string[]
   /** Members of the first cluster, this one included: name=url,name=url,... */
@@ -44,9 +46,38 @@ export interface ServerConfig {
   initialCorruptCheck: boolean
   /** How often the leader compares data; 0 is never. */
   corruptCheckTimeMs: number
+  authToken: TokenConfig
+  /** How long a simple token lives after its last use. */
+  authTokenTtlSeconds: number
+  /** Work of hashing a password: 2 to the power of this; 4 to 31, else 10. */
+  bcryptCost: number
+  /** PEM files of the client port, for URLs of https and unixs. */
+  certFile: string | undefined
+  keyFile: string | undefined
+  /** Clients must show a certificate that this authority signed. */
+  trustedCaFile: string | undefined
+  /** The common name of a client's certificate is its user. */
+  clientCertAuth: boolean
+  /** Make a certificate for the client port when there is none. */
+  autoTls: boolean
+  enableGrpcGateway: boolean
+  /** Extensive: how long calls take, too. */
+  metrics: 'basic' | 'extensive'
   /** Answers before the log is on disk. For throw-away servers only. */
   unsafeNoFsync: boolean
 }
+
+/** What clients show after they logged in. */
+export type TokenConfig =
+  | { kind: 'simple' }
+  | {
+      kind: 'jwt'
+      /** RS256, ES384, HS512, EdDSA, ... */
+      signMethod: string
+      ttlMs: number
+      privateKeyFile?: string
+      publicKeyFile?: string
+    }
 
 /** A configuration that cannot work. The message is one line for the person who started it. */
 export class ConfigError extends Error {
@@ -71,6 +102,7 @@ export const defaultConfig: ServerConfig = {
   walDir: undefined,
   listenClientUrls: [defaultClientUrl],
   advertiseClientUrls: [defaultClientUrl],
+  listenClientHttpUrls: [],
   listenPeerUrls: [defaultPeerUrl],
   initialAdvertisePeerUrls: [defaultPeerUrl],
   initialCluster: `default=${defaultPeerUrl}`,
@@ -91,6 +123,16 @@ export const defaultConfig: ServerConfig = {
   forceNewCluster: false,
   initialCorruptCheck: false,
   corruptCheckTimeMs: 0,
+  certFile: undefined,
+  keyFile: undefined,
+  trustedCaFile: undefined,
+  clientCertAuth: false,
+  autoTls: false,
+  enableGrpcGateway: true,
+  metrics: 'basic',
+  authToken: { kind: 'simple' },
+  authTokenTtlSeconds: 300,
+  bcryptCost: 10,
   unsafeNoFsync: false,
 }
 

@@ -1,6 +1,7 @@
 // expiry.ts: ends leases whose time is over. Only the leader's clock counts, and even the leader
 // only proposes: a lease is gone when its revocation comes out of the log.
 import { LeaseRevokeRequest } from '../api/gen/rpc.js'
+import type { AuthStore } from '../auth/store.js'
 import type { Lessor } from '../lease/lessor.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
@@ -13,18 +14,19 @@ const revocationsAtOnce = 16
 
 export interface ExpiryParts {
   lessor: Lessor
+  auth: AuthStore
   proposer: Pick<Proposer, 'propose'>
   clock: Clock
   log: Log
 }
 
-export function revokeExpired({ lessor, proposer, clock, log }: ExpiryParts): Timer {
+export function revokeExpired({ lessor, auth, proposer, clock, log }: ExpiryParts): Timer {
   /** Proposed and not yet gone, so that a slow log is not asked twice. */
   const pending = new Set<bigint>()
   const revoke = async (id: bigint) => {
     pending.add(id)
     try {
-      await proposer.propose(requestField.leaseRevoke, revocation(id))
+      await proposer.propose(requestField.leaseRevoke, revocation(id), auth.rootIdentity)
     } catch (error) {
       log.warn('failed to revoke lease', { 'lease-id': id.toString(16), error: String(error) })
     } finally {

@@ -13,6 +13,7 @@ import { Checkpointer, captureBuckets, type Position } from './checkpoint.js'
 import { VersionMonitor } from './cluster-version.js'
 import { Remover } from './compactor.js'
 import type { ServerConfig } from './config.js'
+import { IndexWait } from './index-wait.js'
 import { LeaderLeases } from './leader-leases.js'
 import { Leaderless } from './leaderless.js'
 import {
@@ -36,6 +37,7 @@ import { installSnapshot, saveSnapshot } from './received-snapshot.js'
 import { Reconfigurer } from './reconfigure.js'
 import type { Recovered } from './recover.js'
 import { RequestIds } from './request-id.js'
+import { Access } from './rpc/access.js'
 import { Headers } from './rpc/header.js'
 import type { ServiceParts } from './rpc/parts.js'
 import { Wait } from './wait.js'
@@ -58,6 +60,7 @@ export class Member {
   readonly #recovered: Recovered
   readonly #platform: Platform
   readonly #wait = new Wait<Outcome>()
+  readonly #applied = new IndexWait()
   readonly #leaderless = new Leaderless()
   readonly #raft: RawNode
   readonly #applier: Applier
@@ -129,9 +132,10 @@ export class Member {
   }
 
   #onApplied(): void {
+    this.#applied.reached(this.#node.applied)
     this.#campaignAlone()
     const { lessor } = this.#recovered.state
-    if (this.#node.leader === 0n || this.#applier.position.term < this.#raft.status().term) return
+    if (this.#node.leader === 0n || this.#applier.position.term < this.#raft.term) return
     // Leases run once all entries of former terms are applied: one of them may renew a lease.
     if (this.#node.isLeader && !lessor.isPrimary) {
       lessor.promote(this.#config.electionTimeoutMs)
@@ -167,7 +171,7 @@ export class Member {
   #onLeader(leader: bigint, isLeader: boolean): void {
     this.#leadership.onLeader(leader)
     if (!isLeader) this.#recovered.state.lessor.demote()
-    const { term } = this.#raft.status()
+    const { term } = this.#raft
     const fields = { term, 'leader-member-id': memberHex(leader) }
     this.#platform.log.info(isLeader ? 'became leader' : 'leader changed', fields)
   }
@@ -326,6 +330,7 @@ export class Member {
       config,
       memberId,
       ...state,
+      access: new Access({ ...state, applied: this.#applied, isCertificateChecked: false }),
       node,
       proposer,
       reconfigurer: new Reconfigurer({ memberId, membership, node, proposer, transport, clock }),
@@ -339,7 +344,7 @@ export class Member {
       leaderless: this.#leaderless,
       isLearner: () => membership.member(memberId)?.isLearner ?? false,
       whenReady: () => (this.#isReady ? undefined : this.ready),
-      headers: new Headers({ memberId, clusterId }, () => this.#raft.status().term),
+      headers: new Headers({ memberId, clusterId }, () => this.#raft.term),
       size,
       clock,
       log,

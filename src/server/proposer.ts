@@ -6,6 +6,7 @@
 import type { ConfChange } from '../api/gen/raft.js'
 import { RequestHeader } from '../api/gen/raft_internal.js'
 import { EtcdError } from '../api/rpc-errors.js'
+import type { Identity } from '../auth/token.js'
 import { varintSize, writeVarint } from '../mvcc/key-value.js'
 import type { Clock } from '../platform/clock.js'
 import type { Outcome } from './apply.js'
@@ -24,6 +25,23 @@ export const requestField = {
   leaseGrant: 8,
   leaseRevoke: 9,
   alarm: 10,
+  authEnable: 1000,
+  authDisable: 1011,
+  authenticate: 1012,
+  authStatus: 1013,
+  authUserAdd: 1100,
+  authUserDelete: 1101,
+  authUserGet: 1102,
+  authUserChangePassword: 1103,
+  authUserGrantRole: 1104,
+  authUserRevokeRole: 1105,
+  authUserList: 1106,
+  authRoleList: 1107,
+  authRoleAdd: 1200,
+  authRoleDelete: 1201,
+  authRoleGet: 1202,
+  authRoleGrantPermission: 1203,
+  authRoleRevokePermission: 1204,
   clusterVersionSet: 1300,
   clusterMemberAttrSet: 1301,
 } as const
@@ -52,19 +70,30 @@ export class Proposer {
   }
 
   /**
-   * `message`: the encoded request that belongs to `field`.
+   * `message`: the encoded request that belongs to `field`. `who` asks for it; what they may do is
+   * looked at when the entry is applied.
    * @throws EtcdError requestTooLarge, tooManyRequests, timeout, stopped, and whatever
    *   the application of the entry refuses
    */
-  propose(field: RequestField, message: Uint8Array): Promise<Outcome> {
+  propose(field: RequestField, message: Uint8Array, who?: Identity): Promise<Outcome> {
     const id = this.#parts.ids.next()
-    return this.#proposeData(id, entryData(id, field, message))
+    return this.#proposeData(id, entryData(header(id, who), field, message))
   }
 
   /** A request of the v2 API, as members up to 3.5 speak about themselves. @throws as propose() */
   proposeV2(path: string, value: string): Promise<Outcome> {
     const id = this.#parts.ids.next()
     return this.#proposeData(id, encodeV2Request(id, path, value))
+  }
+
+  /** Requests that wait for their outcome. */
+  get pendingCount(): number {
+    return this.#parts.wait.size
+  }
+
+  /** Requests that got no outcome in time. */
+  get failedCount(): number {
+    return this.#parts.wait.givenUpCount
   }
 
   #proposeData(id: bigint, data: Buffer): Promise<Outcome> {
@@ -91,12 +120,15 @@ export class Proposer {
   }
 }
 
-function entryData(id: bigint, field: RequestField, message: Uint8Array): Buffer {
-  const header = RequestHeader.encode({
+function header(id: bigint, who: Identity | undefined): Uint8Array {
+  return RequestHeader.encode({
     ID: id.toString(),
-    username: '',
-    auth_revision: '0',
+    username: who?.user ?? '',
+    auth_revision: String(who?.revision ?? 0),
   }).finish()
+}
+
+function entryData(header: Uint8Array, field: RequestField, message: Uint8Array): Buffer {
   const size = delimitedSize(field, message) + delimitedSize(requestField.header, header)
   const data = Buffer.allocUnsafe(size)
   const at = writeDelimited(data, 0, field, message)

@@ -18,10 +18,13 @@ import {
   type BucketName,
   clusterKey,
   decodeAlarm,
+  decodeFlag,
   decodeLease,
   decodeMember,
   decodeRevision,
+  decodeRole,
   decodeUint64,
+  decodeUser,
   type MemberRecord,
   metaKey,
   parseMemberHex,
@@ -242,7 +245,7 @@ export async function restoreState(dbFile: string, state: State, files: Files): 
   try {
     const meta = new Map<string, Buffer>()
     for await (const { key, value } of items(database, 'meta')) meta.set(key.toString(), value)
-    await refuseAuth(database)
+    await restoreAuth(database, state)
     await restoreLeases(database, state)
     await restoreMembers(database, state)
     await restoreKeys(database, state, meta)
@@ -257,24 +260,16 @@ export async function restoreState(dbFile: string, state: State, files: Files): 
   }
 }
 
-/** A database with users would lose them here, and with them who may read it. */
-async function refuseAuth(database: Database): Promise<void> {
+/** What is decoded shares bytes with what it was decoded from, and the reader uses those again. */
+async function restoreAuth(database: Database, { auth }: State): Promise<void> {
   const enabled = await database.get('auth', authKey.enabled)
-  const isEnabled = enabled !== undefined && enabled[0] === 1
-  if (
-    isEnabled ||
-    (await hasItems(database, 'authUsers')) ||
-    (await hasItems(database, 'authRoles'))
-  ) {
-    throw new DataDirError(
-      `${database.file} has users or roles, which this server does not keep yet`,
-    )
-  }
-}
-
-async function hasItems(database: Database, bucket: BucketName): Promise<boolean> {
-  for await (const _ of items(database, bucket)) return true
-  return false
+  const revision = await database.get('auth', authKey.revision)
+  auth.restore({
+    enabled: enabled && decodeFlag(enabled),
+    revision: number(revision),
+    users: await collect(database, 'authUsers', ({ value }) => decodeUser(Buffer.from(value))),
+    roles: await collect(database, 'authRoles', ({ value }) => decodeRole(Buffer.from(value))),
+  })
 }
 
 async function restoreLeases(database: Database, { lessor }: State): Promise<void> {

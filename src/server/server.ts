@@ -2,32 +2,31 @@
 // opened from the disk upward and closed from the network downward, and what was opened is closed
 // again when a later step fails.
 import { etcdVersion } from '../api/version.js'
-import { type GrpcServer, newGrpcServer } from '../grpc/server.js'
+import { Passwords } from '../auth/password.js'
+import { AuthStore } from '../auth/store.js'
+import type { Tokens } from '../auth/token.js'
 import { Lessor, minTtlSeconds } from '../lease/lessor.js'
 import { WatchableStore } from '../mvcc/watchable-store.js'
-import type { Clock } from '../platform/clock.js'
 import { openDataDir } from '../storage/data-dir.js'
 import { memberHex } from '../storage/schema.js'
 import { Alarms } from './alarm.js'
+import { newTokens } from './auth-tokens.js'
 import { askHash } from './background.js'
 import type { State } from './checkpoint.js'
-import {
-  ConfigError,
-  listenAddress,
-  requestOverheadBytes,
-  type ServerConfig,
-} from './config.js'
+import { ClientPort, type Surroundings } from './client-port.js'
+import { clientTls } from './client-tls.js'
+import { listenAddress, type ServerConfig } from './config.js'
 import { differing } from './corruption.js'
-import { handleHttp } from './http/handler.js'
 import { joinCluster } from './join.js'
 import { Member } from './member.js'
 import { Membership } from './membership.js'
+import { Metrics } from './metrics.js'
 import { newPeerTransport } from './peer/new-transport.js'
 import type { PeerHandlers, PeerTransport } from './peer/transport.js'
 import type { Platform } from './platform.js'
 import { memoryMember, type Recovered, recoverMember } from './recover.js'
 import type { ServiceParts } from './rpc/parts.js'
-import { services } from './rpc/services.js'
+import { timedWal } from './timed-wal.js'
 
 export interface Server {
   /** Where clients reach it: the URLs listened on, each with the port that was taken. */
@@ -36,26 +35,23 @@ export interface Server {
   readonly clusterId: bigint
   /** Resolves with the reason if the member cannot go on; close() it then. */
   readonly failed: Promise<Error>
+  /** What its services work with, for a program that embeds the server. */
+  readonly service: ServiceParts
+  /** Breaks every client's connection; the server goes on. */
+  dropConnections(): void
   /** Stops serving, writes a checkpoint, and gives the directory free. */
   close(): Promise<void>
-}
-
-/** How long calls under way may take to end when the server stops. */
-const stopGraceMs = 500
-
-/** Pings of clients and of the server: etcd's figures. */
-const keepalive = {
-  minTimeMs: 5_000,
-  permitWithoutStream: false,
-  timeMs: 2 * 60 * 60 * 1000,
-  timeoutMs: 20_000,
 }
 
 /**
  * Starts one member; it serves when this resolves.
  * @throws ConfigError, DataDirError, CorruptionError, and what listening throws
  */
-export async function startServer(config: ServerConfig, platform: Platform): Promise<Server> {
+export async function startServer(
+  config: ServerConfig,
+  platform: Platform,
+  around: Surroundings = {},
+): Promise<Server> {
   const opened: (() => Promise<void>)[] = []
   const own = <T extends { close(): Promise<void> }>(part: T): T => {
     opened.push(() => part.close())
@@ -65,24 +61,27 @@ export async function startServer(config: ServerConfig, platform: Platform): Pro
     for (const closePart of opened.splice(0).reverse()) await closePart()
   }
   try {
+    const metrics = new Metrics()
     const recovered = await recover(config, platform, own)
     own(recovered.wal)
+    recovered.wal = timedWal(recovered.wal, metrics, platform.clock)
     const member = own(new Member(config, recovered, platform, peers(config, recovered, platform)))
     for (const url of config.listenPeerUrls) await member.transport?.listen(listenAddress(url).at)
-    const grpc = newServer(member.service, config)
-    own({ close: () => grpc.close(stopGraceMs) })
-    const endpoints = await listen(grpc, config)
+    const port = own(new ClientPort(member.service, metrics, around))
+    const endpoints = await port.listen(await clientTls(config, platform))
     if (config.initialCorruptCheck) await checkInitially(member.service)
     member.start(advertised(config, endpoints))
     await Promise.race([member.ready, member.failed.then((error) => Promise.reject(error))])
     const { memberId, clusterId } = recovered
+    const { service, failed } = member
+    const dropConnections = () => port.dropConnections()
     platform.log.info('ready to serve client requests', {
       'etcd-version': etcdVersion,
       'local-member-id': memberHex(memberId),
       'cluster-id': memberHex(clusterId),
       'client-urls': endpoints,
     })
-    return { endpoints, memberId, clusterId, failed: member.failed, close }
+    return { endpoints, memberId, clusterId, failed, service, dropConnections, close }
   } catch (error) {
     await close()
     throw error
@@ -91,10 +90,12 @@ export async function startServer(config: ServerConfig, platform: Platform): Pro
 
 async function recover(
   config: ServerConfig,
-  { files, log, clock }: Platform,
+  platform: Platform,
   own: <T extends { close(): Promise<void> }>(part: T) => T,
 ): Promise<Recovered> {
-  const newState = (clusterId: bigint) => emptyState(config, clusterId, clock)
+  const { files, log } = platform
+  const tokens = await newTokens(config, platform)
+  const newState = (clusterId: bigint) => emptyState(config, clusterId, { ...platform, tokens })
   if (config.dataDir === undefined) return memoryMember(config, newState)
   const walDir = config.walDir === undefined ? {} : { walDir: config.walDir }
   const dataDir = own(await openDataDir(config.dataDir, { files, log, ...walDir }))
@@ -102,14 +103,19 @@ async function recover(
 }
 
 /** The lessor deletes keys through the store. */
-function emptyState(config: ServerConfig, clusterId: bigint, clock: Clock): State {
+function emptyState(
+  config: ServerConfig,
+  clusterId: bigint,
+  { clock, random, tokens }: Platform & { tokens: Tokens },
+): State {
   const lessor: Lessor = new Lessor({
     clock,
     minTtlSeconds: minTtlSeconds(config),
     deleteKeys: (keys) => deleteKeys(store, keys),
   })
   const store: WatchableStore = new WatchableStore()
-  return { store, lessor, alarms: new Alarms(), membership: new Membership(clusterId) }
+  const auth = new AuthStore({ tokens, passwords: new Passwords(config.bcryptCost, random) })
+  return { store, lessor, auth, alarms: new Alarms(), membership: new Membership(clusterId) }
 }
 
 /** One transaction, so that all keys of a lease go at one revision. */
@@ -117,31 +123,6 @@ function deleteKeys(store: WatchableStore, keys: readonly Buffer[]): void {
   const txn = store.begin()
   for (const key of keys) txn.deleteRange(key, undefined)
   txn.end()
-}
-
-function newServer(service: ServiceParts, config: ServerConfig): GrpcServer {
-  return newGrpcServer({
-    handlers: services(service),
-    http1: (request, response) => handleHttp(service, request, response),
-    receiveMaxBytes: config.maxRequestBytes + requestOverheadBytes,
-    maxConcurrentStreams: config.maxConcurrentStreams,
-    keepalive,
-    log: service.log,
-    clock: service.clock,
-  })
-}
-
-/** Port 0 takes a free port; the URL returned names it. */
-async function listen(grpc: GrpcServer, config: ServerConfig): Promise<string[]> {
-  const endpoints: string[] = []
-  for (const url of config.listenClientUrls) {
-    const { at, isTls } = listenAddress(url)
-    if (isTls)
-      throw new ConfigError(`--listen-client-urls: TLS needs --cert-file and --key-file: ${url}`)
-    const { port } = await grpc.listen(at)
-    endpoints.push('port' in at && at.port === 0 ? url.replace(/:0\/?$/, `:${port}`) : url)
-  }
-  return endpoints
 }
 
 /** A member whose data differ from others' must not serve them. @throws Error naming the others */

@@ -9,8 +9,9 @@ import {
   TxnRequest,
 } from '../../api/gen/rpc.js'
 import { EtcdError } from '../../api/rpc-errors.js'
-import type { ServerStream } from '../../grpc/server.js'
+import type { ServerCall, ServerStream } from '../../grpc/server.js'
 import type { Outcome } from '../apply.js'
+import { checkRead, checkTxn } from '../permission.js'
 import { requestField } from '../proposer.js'
 import { putCost, txnCost } from '../quota.js'
 import { checkRange, executeRange } from '../range.js'
@@ -24,21 +25,26 @@ import { fieldSize, writeField } from './wire.js'
 
 export function kvService(parts: ServiceParts): MethodTable {
   return service('etcdserverpb.KV', {
-    Range: unary((data) => range(parts, RangeRequest.decode(data))),
+    Range: unary((data, call) => range(parts, RangeRequest.decode(data), call)),
     RangeStream: streaming((stream) => rangeStream(parts, stream)),
-    Put: unary((data) => put(parts, data)),
-    DeleteRange: unary((data) => deleteRange(parts, data)),
-    Txn: unary((data) => txn(parts, data)),
-    Compact: unary((data) => compact(parts, data)),
+    Put: unary((data, call) => put(parts, data, call)),
+    DeleteRange: unary((data, call) => deleteRange(parts, data, call)),
+    Txn: unary((data, call) => txn(parts, data, call)),
+    Compact: unary((data, call) => compact(parts, data, call)),
   })
 }
 
-async function range(parts: ServiceParts, request: RangeRequest): Promise<Buffer> {
+async function range(
+  parts: ServiceParts,
+  request: RangeRequest,
+  call: ServerCall,
+): Promise<Buffer> {
   checkRange(request)
   if (!request.serializable) {
     if (parts.isLearner()) throw new EtcdError('notSupportedForLearner')
     await parts.node.linearizable()
   }
+  checkRead(parts, request, await parts.access.identify(call))
   const result = executeRange(parts.store, request)
   return rangeAnswer(parts.headers.encoded(parts.store.revision), request, result)
 }
@@ -49,9 +55,15 @@ async function rangeStream(parts: ServiceParts, stream: ServerStream): Promise<v
     checkRange(request)
     const chunks = rangeChunks(parts.store, request, parts.config.maxRequestBytes)
     if (!request.serializable) await parts.node.linearizable()
+    const who = await parts.access.identify(stream)
+    checkRead(parts, request, who)
     for (const { result, isLast } of chunks) {
       const header = isLast ? parts.headers.encoded(parts.store.revision) : undefined
       await stream.write(streamResponse(rangeAnswer(header, request, result)))
+    }
+    // What was sent last may have been closed to the user meanwhile.
+    if (who !== undefined && who.revision !== parts.auth.revision) {
+      throw new EtcdError('authOldRevision')
     }
     return
   }
@@ -64,16 +76,18 @@ function streamResponse(answer: Uint8Array): Buffer {
   return out
 }
 
-async function put(parts: ServiceParts, data: Buffer): Promise<Buffer> {
+async function put(parts: ServiceParts, data: Buffer, call: ServerCall): Promise<Buffer> {
   const request = PutRequest.decode(data)
   await parts.quotaCheck(putCost(request))
   checkPutRequest(request)
-  return operation(parts, await parts.proposer.propose(requestField.put, data))
+  const who = await parts.access.identify(call)
+  return operation(parts, await parts.proposer.propose(requestField.put, data, who))
 }
 
-async function deleteRange(parts: ServiceParts, data: Buffer): Promise<Buffer> {
+async function deleteRange(parts: ServiceParts, data: Buffer, call: ServerCall): Promise<Buffer> {
   checkDeleteRequest(DeleteRangeRequest.decode(data))
-  return operation(parts, await parts.proposer.propose(requestField.deleteRange, data))
+  const who = await parts.access.identify(call)
+  return operation(parts, await parts.proposer.propose(requestField.deleteRange, data, who))
 }
 
 function operation(parts: ServiceParts, outcome: Outcome): Buffer {
@@ -81,27 +95,34 @@ function operation(parts: ServiceParts, outcome: Outcome): Buffer {
   return operationAnswer(parts.headers.encoded(outcome.revision), outcome.result)
 }
 
-async function txn(parts: ServiceParts, data: Buffer): Promise<Buffer> {
+async function txn(parts: ServiceParts, data: Buffer, call: ServerCall): Promise<Buffer> {
   const request = TxnRequest.decode(data)
   await parts.quotaCheck(txnCost(request))
   checkTxnRequest(request, parts.config.maxTxnOps)
-  if (isReadOnly(request)) return readOnlyTxn(parts, request)
-  const outcome = await parts.proposer.propose(requestField.txn, data)
+  if (isReadOnly(request)) return readOnlyTxn(parts, request, call)
+  const who = await parts.access.identify(call)
+  const outcome = await parts.proposer.propose(requestField.txn, data, who)
   if (outcome.kind !== 'txn') throw new Error(`${outcome.kind} is no outcome of a txn`)
   return txnAnswer(parts.headers.encoded(outcome.revision), outcome.result)
 }
 
-async function readOnlyTxn(parts: ServiceParts, request: TxnRequest): Promise<Buffer> {
+async function readOnlyTxn(
+  parts: ServiceParts,
+  request: TxnRequest,
+  call: ServerCall,
+): Promise<Buffer> {
   const { store, node, headers } = parts
   if (!isSerializable(request)) await node.linearizable()
+  checkTxn(parts, request, await parts.access.identify(call))
   const path = choosePath(store, request)
   checkPath(store, request, path, parts.lessor)
   return txnAnswer(headers.encoded(store.revision), executeReads(store, request, path))
 }
 
-async function compact(parts: ServiceParts, data: Buffer): Promise<Uint8Array> {
+async function compact(parts: ServiceParts, data: Buffer, call: ServerCall): Promise<Uint8Array> {
   const { physical } = CompactionRequest.decode(data)
-  const outcome = await parts.proposer.propose(requestField.compaction, data)
+  const who = await parts.access.identify(call)
+  const outcome = await parts.proposer.propose(requestField.compaction, data, who)
   if (outcome.kind !== 'compaction') throw new EtcdError('compacted')
   if (physical) await outcome.removed
   return CompactionResponse.encode({ header: parts.headers.message(outcome.revision) }).finish()

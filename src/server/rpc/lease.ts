@@ -10,7 +10,9 @@ import {
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
 } from '../../api/gen/rpc.js'
-import type { ServerStream } from '../../grpc/server.js'
+import { EtcdError } from '../../api/rpc-errors.js'
+import type { ServerCall, ServerStream } from '../../grpc/server.js'
+import { checkLease } from '../permission.js'
 import { requestField } from '../proposer.js'
 import { leaseGrantCost } from '../quota.js'
 import { type MethodTable, service, streaming, unary } from './handlers.js'
@@ -18,22 +20,23 @@ import type { ServiceParts } from './parts.js'
 
 export function leaseService(parts: ServiceParts): MethodTable {
   return service('etcdserverpb.Lease', {
-    LeaseGrant: unary((data) => grant(parts, data)),
-    LeaseRevoke: unary((data) => revoke(parts, data)),
+    LeaseGrant: unary((data, call) => grant(parts, data, call)),
+    LeaseRevoke: unary((data, call) => revoke(parts, data, call)),
     LeaseKeepAlive: streaming((stream) => keepAlive(parts, stream)),
-    LeaseTimeToLive: unary((data) => timeToLive(parts, data)),
-    LeaseLeases: unary(() => leases(parts)),
+    LeaseTimeToLive: unary((data, call) => timeToLive(parts, data, call)),
+    LeaseLeases: unary((_, call) => leases(parts, call)),
   })
 }
 
-async function grant(parts: ServiceParts, data: Buffer): Promise<Uint8Array> {
-  const { ids, lessor, proposer, headers } = parts
+async function grant(parts: ServiceParts, data: Buffer, call: ServerCall): Promise<Uint8Array> {
+  const { ids, lessor, proposer, headers, access } = parts
   const request = LeaseGrantRequest.decode(data)
   lessor.checkTtl(Number(request.TTL))
   await parts.quotaCheck(leaseGrantCost(request))
   const id = request.ID === '0' ? ids.nextLease().toString() : request.ID
   const named = LeaseGrantRequest.encode({ ...request, ID: id }).finish()
-  const outcome = await proposer.propose(requestField.leaseGrant, named)
+  const who = await access.identify(call)
+  const outcome = await proposer.propose(requestField.leaseGrant, named, who)
   if (outcome.kind !== 'leaseGrant') throw new Error(`${outcome.kind} is no outcome of a grant`)
   return LeaseGrantResponse.encode({
     header: headers.message(outcome.revision),
@@ -44,10 +47,11 @@ async function grant(parts: ServiceParts, data: Buffer): Promise<Uint8Array> {
 }
 
 async function revoke(
-  { proposer, headers, store }: ServiceParts,
+  { proposer, headers, store, access }: ServiceParts,
   data: Buffer,
+  call: ServerCall,
 ): Promise<Uint8Array> {
-  await proposer.propose(requestField.leaseRevoke, data)
+  await proposer.propose(requestField.leaseRevoke, data, await access.identify(call))
   return LeaseRevokeResponse.encode({ header: headers.message(store.revision) }).finish()
 }
 
@@ -60,16 +64,25 @@ async function keepAlive(parts: ServiceParts, stream: ServerStream): Promise<voi
   for await (const data of stream) {
     const { ID } = LeaseKeepAliveRequest.decode(data)
     const header = headers.message(store.revision)
+    await checkKeys(parts, [BigInt(ID)], 'write', stream)
     const ttlSeconds = await parts.leases.renew(BigInt(ID))
     const TTL = String(ttlSeconds ?? 0)
     await stream.write(LeaseKeepAliveResponse.encode({ header, ID, TTL }).finish())
   }
 }
 
-async function timeToLive(parts: ServiceParts, data: Buffer): Promise<Uint8Array> {
-  const { headers, store } = parts
+async function timeToLive(
+  parts: ServiceParts,
+  data: Buffer,
+  call: ServerCall,
+): Promise<Uint8Array> {
+  const { headers, store, auth } = parts
   const { ID, keys } = LeaseTimeToLiveRequest.decode(data)
+  const { revision } = auth
+  if (keys) await checkKeys(parts, [BigInt(ID)], 'read', call)
   const lease = await parts.leases.timeToLive(BigInt(ID), keys)
+  // The leader may have answered after the keys were closed to the user.
+  if (keys && auth.isEnabled && auth.revision !== revision) throw new EtcdError('authOldRevision')
   return LeaseTimeToLiveResponse.encode({
     header: headers.message(store.revision),
     ID,
@@ -79,9 +92,24 @@ async function timeToLive(parts: ServiceParts, data: Buffer): Promise<Uint8Array
   }).finish()
 }
 
-function leases({ lessor, headers, store }: ServiceParts): Uint8Array {
+async function leases(parts: ServiceParts, call: ServerCall): Promise<Uint8Array> {
+  const { lessor, headers, store } = parts
+  await checkKeys(parts, lessor.leases(), 'read', call)
   return LeaseLeasesResponse.encode({
     header: headers.message(store.revision),
     leases: lessor.leases().map((id) => ({ ID: id.toString() })),
   }).finish()
+}
+
+/** Those that only ask for the time of a lease need nothing but a name. @throws EtcdError */
+async function checkKeys(
+  parts: ServiceParts,
+  ids: readonly bigint[],
+  access: 'read' | 'write',
+  call: ServerCall,
+): Promise<void> {
+  if (!parts.auth.isEnabled) return
+  const who = await parts.access.identify(call)
+  if (who === undefined) throw new EtcdError('userEmpty')
+  for (const id of ids) checkLease(parts, id, access, who)
 }

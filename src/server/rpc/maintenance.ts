@@ -2,6 +2,7 @@
 // and its database as a stream.
 import { createHash } from 'node:crypto'
 import {
+  AlarmRequest_AlarmAction as AlarmAction,
   AlarmRequest,
   AlarmResponse,
   AlarmType,
@@ -15,7 +16,7 @@ import {
   StatusResponse,
 } from '../../api/gen/rpc.js'
 import { clusterVersion, etcdVersion } from '../../api/version.js'
-import type { ServerStream } from '../../grpc/server.js'
+import type { ServerCall, ServerStream } from '../../grpc/server.js'
 import { planDatabase } from '../../storage/bbolt/writer.js'
 import { crc32c } from '../../storage/crc32c.js'
 import { metaKey } from '../../storage/schema.js'
@@ -27,7 +28,7 @@ import type { ServiceParts } from './parts.js'
 export function maintenanceService(parts: ServiceParts): MethodTable {
   return service('etcdserverpb.Maintenance', {
     Status: unary(() => status(parts)),
-    Alarm: unary((data) => alarm(parts, data)),
+    Alarm: unary((data, call) => alarm(parts, data, call)),
     Defragment: unary(() => defragment(parts)),
     Hash: unary(() => hash(parts)),
     HashKV: unary((data) => hashKv(parts, HashKVRequest.decode(data))),
@@ -67,9 +68,12 @@ function status({
 }
 
 /** Even a GET goes through the log, so that it answers what all members know. */
-async function alarm({ proposer, headers }: ServiceParts, data: Buffer): Promise<Uint8Array> {
-  AlarmRequest.decode(data)
-  const outcome = await proposer.propose(requestField.alarm, data)
+async function alarm(parts: ServiceParts, data: Buffer, call: ServerCall): Promise<Uint8Array> {
+  const { proposer, headers, access } = parts
+  const { action } = AlarmRequest.decode(data)
+  if (action !== AlarmAction.GET) await access.require('root', call)
+  const who = await access.identify(call)
+  const outcome = await proposer.propose(requestField.alarm, data, who)
   if (outcome.kind !== 'alarm') throw new Error(`${outcome.kind} is no outcome of an alarm`)
   return AlarmResponse.encode({
     header: headers.message(outcome.revision),

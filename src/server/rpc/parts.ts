@@ -1,4 +1,5 @@
 // parts.ts: what the services of one member share.
+import type { AuthStore } from '../../auth/store.js'
 import type { Lessor } from '../../lease/lessor.js'
 import type { WatchableStore } from '../../mvcc/watchable-store.js'
 import type { Clock } from '../../platform/clock.js'
@@ -14,6 +15,7 @@ import type { Proposer } from '../proposer.js'
 import type { DatabaseSize, QuotaCheck } from '../quota.js'
 import type { Reconfigurer } from '../reconfigure.js'
 import type { RequestIds } from '../request-id.js'
+import type { Access } from './access.js'
 import type { Headers } from './header.js'
 
 export interface ServiceParts {
@@ -21,6 +23,8 @@ export interface ServiceParts {
   memberId: bigint
   store: WatchableStore
   lessor: Lessor
+  auth: AuthStore
+  access: Access
   alarms: Alarms
   membership: Membership
   node: Node

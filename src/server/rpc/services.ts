@@ -1,5 +1,6 @@
 // services.ts: the table of all methods that one member answers.
 import type { Handler } from '../../grpc/server.js'
+import { authService } from './auth.js'
 import { clusterService } from './cluster.js'
 import { guarded } from './guard.js'
 import { healthService } from './health.js'
@@ -16,6 +17,7 @@ export function services(parts: ServiceParts): ReadonlyMap<string, Handler> {
     ...leaseService(parts),
     ...clusterService(parts),
     ...maintenanceService(parts),
+    ...authService(parts),
   ]
   return new Map([
     ...methods.map(([path, handler]) => [path, guarded(parts, path, handler)] as const),

@@ -7,9 +7,12 @@ import {
   WatchRequest,
   WatchResponse,
 } from '../../api/gen/rpc.js'
+import { EtcdError } from '../../api/rpc-errors.js'
 import type { ServerStream } from '../../grpc/server.js'
+import { isStatusCode, Status, statusName } from '../../grpc/status.js'
 import type { WatchBatch, WatchEvent, WatchStream } from '../../mvcc/watchable-store.js'
 import { requestOverheadBytes } from '../config.js'
+import { checkRead } from '../permission.js'
 import { type MethodTable, service, streaming } from './handlers.js'
 import type { Headers } from './header.js'
 import type { ServiceParts } from './parts.js'
@@ -29,7 +32,7 @@ async function watch(parts: ServiceParts, stream: ServerStream): Promise<void> {
   )
   try {
     await Promise.all([
-      receive(stream, hub, fragmented),
+      receive(parts, stream, { hub, fragmented }),
       send(stream, hub, { fragmented, headers: parts.headers, bytesMax: messageBytesMax(parts) }),
     ])
   } finally {
@@ -44,14 +47,20 @@ function messageBytesMax({ config }: ServiceParts): number {
 }
 
 async function receive(
+  parts: ServiceParts,
   stream: ServerStream,
-  hub: WatchStream,
-  fragmented: Set<bigint>,
+  { hub, fragmented }: { hub: WatchStream; fragmented: Set<bigint> },
 ): Promise<void> {
   for await (const data of stream) {
     await hub.whenRoom()
     const { create_request, cancel_request, progress_request } = WatchRequest.decode(data)
     if (create_request) {
+      const refusal = await refused(parts, create_request, stream)
+      if (stream.signal.aborted) return
+      if (refusal !== undefined) {
+        hub.refuse(refusal)
+        continue
+      }
       const { watchId } = hub.create(watchCreate(create_request))
       if (create_request.fragment) fragmented.add(watchId)
     } else if (cancel_request) {
@@ -63,6 +72,31 @@ async function receive(
     }
   }
 }
+
+/** Reasons that the client is told as they are; all else is a denied permission to it. */
+const toldReasons: readonly string[] = ['userEmpty', 'invalidAuthToken', 'authOldRevision']
+
+/** Why the caller may not watch these keys, in the words of Go's gRPC; undefined: they may. */
+async function refused(
+  parts: ServiceParts,
+  request: WatchCreateRequest,
+  stream: ServerStream,
+): Promise<string | undefined> {
+  // Refused for that first, and by the hub.
+  if (!parts.auth.isEnabled || Number(request.start_revision) < 0) return undefined
+  const key = request.key.length === 0 ? firstKey : request.key
+  try {
+    checkRead(parts, { key, range_end: request.range_end }, await parts.access.identify(stream))
+    return undefined
+  } catch (error) {
+    if (!(error instanceof EtcdError)) throw error
+    const told = toldReasons.includes(error.code) ? error : new EtcdError('permissionDenied')
+    const code = isStatusCode(told.status) ? told.status : Status.unknown
+    return `rpc error: code = ${statusName(code)} desc = ${told.message}`
+  }
+}
+
+const firstKey = Buffer.alloc(1)
 
 function watchCreate(request: WatchCreateRequest) {
   const { key, range_end: end, filters } = request
