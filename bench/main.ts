@@ -59,10 +59,20 @@ async function main(words: readonly string[]): Promise<void> {
       const part = parts[name]
       if (part === undefined) continue
       if (part.needsEtcd && !hasEtcd) print(`${name}: SKIPPED, etcd and etcdctl are not installed`)
-      else await part.run(bench)
+      else await runPart(name, part, bench)
     }
   } finally {
     rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+/** A part that fails says so, and the others still run. */
+async function runPart(name: string, part: Part, bench: Bench): Promise<void> {
+  try {
+    await part.run(bench)
+  } catch (error) {
+    bench.print(`${name}: FAILED, ${(error as Error).message}`)
+    process.exitCode = 1
   }
 }
 

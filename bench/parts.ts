@@ -15,6 +15,7 @@ import {
   etcdctl,
   measured,
   type Program,
+  runMaxMs,
   start,
   tsctl,
 } from './processes.js'
@@ -216,12 +217,14 @@ async function watched(program: Program, env: NodeJS.ProcessEnv): Promise<number
   const words = ['watch', '--prefix', largeKeys.prefix, '--rev=1']
   const child = start(program, words, { env, stdout: 'pipe' })
   const ended = once(child, 'exit')
+  const limit = setTimeout(() => child.kill('SIGKILL'), runMaxMs)
   let lines = 0
   for await (const piece of child.stdout ?? []) {
     lines += lineCount(piece as Buffer)
     if (lines >= watchedEvents * linesAnEvent) break
   }
   const wallMs = performance.now() - started
+  clearTimeout(limit)
   child.kill('SIGKILL')
   await ended
   if (lines < watchedEvents * linesAnEvent) throw new Error(`${program.name} watch ended early`)

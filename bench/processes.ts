@@ -20,6 +20,9 @@ export const tsctl: Program = {
 export const etcdctl: Program = { name: 'etcdctl', words: ['etcdctl'] }
 export const bareNode: Program = { name: 'node -e 0', words: [process.execPath, '-e', '0'] }
 
+/** Ten times what the longest run takes on a slow machine: what takes longer hangs. */
+export const runMaxMs = 60_000
+
 export interface Run {
   wallMs: number
   /** 0 where the system does not tell. */
@@ -43,7 +46,9 @@ export function start(
   { env, stdout }: { env: NodeJS.ProcessEnv; stdout: 'ignore' | 'pipe' | number },
 ): ChildProcess {
   const [command = '', ...first] = words
-  return spawn(command, [...first, ...args], { env, stdio: ['ignore', stdout, 'pipe'] })
+  const child = spawn(command, [...first, ...args], { env, stdio: ['ignore', stdout, 'pipe'] })
+  child.stderr?.resume()
+  return child
 }
 
 /** Runs to the end, standard output into `file` if there is one. A failing run fails the bench. */
@@ -56,15 +61,17 @@ export async function measured(
   const started = performance.now()
   const child = start(program, args, { env, stdout: output ?? 'ignore' })
   const memory = watchMemory(child)
+  const limit = setTimeout(() => child.kill('SIGKILL'), runMaxMs)
   let complaint = ''
   child.stderr?.on('data', (piece: Buffer) => {
     complaint += piece.toString()
   })
-  const [code] = await once(child, 'exit')
+  const [code, signal] = await once(child, 'exit')
   const wallMs = performance.now() - started
+  clearTimeout(limit)
   if (output !== undefined) closeSync(output)
   if (code !== 0)
-    throw new Error(`${program.name} ${args.join(' ')} ended with ${code}: ${complaint}`)
+    throw new Error(`${program.name} ${args.join(' ')} ended with ${code ?? signal}: ${complaint}`)
   return { wallMs, peakBytes: memory.stop() }
 }
 
