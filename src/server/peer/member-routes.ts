@@ -46,7 +46,7 @@ const getRoute = (serve: Serve, isOfCluster: boolean): MemberRoute => ({
 
 const routes: ReadonlyMap<string, MemberRoute> = new Map([
   ['/members', getRoute(serveMembers, true)],
-  ['/members/hashkv', getRoute(serveHashKv, true)],
+  ['/members/hashkv', getRoute(serveHashKv, false)],
   ['/version', getRoute(serveVersion, false)],
   ['/downgrade/enabled', getRoute(serveDowngradeEnabled, true)],
   ['/leases', leaseRoute(serveRenewal)],
@@ -128,7 +128,7 @@ export const promotionErrors = [
 ] as const
 
 async function serveHashKv(
-  { handlers, clock }: MemberRouteParts,
+  { handlers, clock, clusterId }: MemberRouteParts,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -138,7 +138,9 @@ async function serveHashKv(
   const revision = question instanceof Map ? (question.get('revision') ?? 0n) : undefined
   if (typeof revision !== 'bigint') return refuse(response, 400, 'error unmarshalling request')
   try {
-    answerJson(response, 200, hashJson(handlers.hashKv(Number(revision))))
+    const answered = hashJson(handlers.hashKv(Number(revision)))
+    response.setHeader(headerName.clusterId, memberHex(clusterId))
+    answerJson(response, 200, answered)
   } catch (error) {
     if (!(error instanceof EtcdError)) throw error
     refuse(response, 400, error.message.replace(/^etcdserver: /, ''))

@@ -47,7 +47,7 @@ class HttpTransport implements PeerTransport {
   readonly #remotes = new Map<bigint, Pipeline>()
   readonly #paused = new Set<bigint>()
   readonly #listeners: PeerListener[] = []
-  /** Requests that are being answered, and snapshots that are being sent. */
+  /** Snapshots that are being sent or received: they hold files. */
   readonly #working = new Set<Promise<void>>()
   #unreachable = new Set<bigint>()
   #isClosed = false
@@ -138,7 +138,10 @@ class HttpTransport implements PeerTransport {
 
   async listen(at: ListenAt): Promise<{ port: number }> {
     const listener = new PeerListener(at, this.#parts.log, (request, response) => {
-      this.#own(this.#serve(request, response))
+      const serving = this.#serve(request, response)
+      // What others wait for ends with the member, after the transport.
+      if (request.url === '/raft/snapshot') this.#own(serving)
+      else void serving
     })
     const port = await listener.open(at)
     this.#listeners.push(listener)
