@@ -64,9 +64,12 @@ function kind<Flags>(
 }
 
 const kinds: Readonly<Record<string, Kind>> = {
-  get: kind(getCommand, (flags: GetFlags, args) => ({
-    request_range: getOptions(flags, args).request,
-  })),
+  get: kind(getCommand, (flags: GetFlags, args) => {
+    const { request, snapshot } = getOptions(flags, args)
+    // A transaction is about one store, and a file is another.
+    if (snapshot !== undefined) throw new ParseError('unknown flag: --snapshot')
+    return { request_range: request }
+  }),
   put: kind(putCommand, (flags: PutFlags, args) => {
     const options = putOptions(flags, args)
     // Standard input is where this line comes from: there is no value to be read from it.

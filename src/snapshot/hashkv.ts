@@ -81,7 +81,7 @@ async function hashOf(
   }
 }
 
-/** What a compaction at the limit would keep; if that is nothing, what the one that was made kept. */
+/** What a compaction at the limit would keep; if nothing, what the one that was made kept. */
 async function keptRecords(database: Database, range: HashRange): Promise<KeyTable<Uint32Array>> {
   const { compactRevision } = range
   const kept = await latestRecords(database, range)

@@ -1,5 +1,5 @@
-// history.ts: the `key` bucket of a snapshot file as the history it is: every change of every key in
-// the order of revisions, down to the compaction. Records are read in place.
+// history.ts: the `key` bucket of a snapshot file as the history it is: every change of every key
+// in the order of revisions, down to the compaction. Records are read in place.
 import type { Files } from '../platform/files.js'
 import { type Database, type Leaf, openDatabase } from '../storage/bbolt/reader.js'
 import { decodeRevision, metaKey, type RevisionKey } from '../storage/schema.js'

@@ -1,6 +1,6 @@
 // range.ts: a Range request answered from a snapshot file, as the server that it was taken from
-// would answer it: any revision from the compaction on, every order, filter and limit. One pass over
-// the file; memory is for the pairs of the answer.
+// would answer it: any revision from the compaction on, every order, filter and limit. One pass
+// over the file; memory is for the pairs of the answer.
 import type { KeyValue } from '../api/gen/kv.js'
 import { type DeepPartial, RangeRequest, RangeResponse } from '../api/gen/rpc.js'
 import { EtcdError } from '../api/rpc-errors.js'
