@@ -1,16 +1,18 @@
 // log-trimmer.ts: how much of the log stays in memory. Followers that lag behind it are sent a
 // snapshot of the state instead; a lone member has none, and keeps hardly anything.
 import type { MemoryStorage } from '../raft/storage.js'
-import type { Position } from './checkpoint.js'
 import type { Membership } from './membership.js'
 
 /** Entries that a lone member keeps: a second member may come, and is sent a snapshot anyway. */
 const aloneEntries = 100
 
-/** Forgets entries once twice as many are there as are kept, so that it is rarely worth a look. */
+/**
+ * Forgets entries once twice as many are there as are kept, so that it is rarely worth a look.
+ * `index`: of the last entry that raft knows to be applied; behind it nothing may go.
+ */
 export function trimLog(
   log: MemoryStorage,
-  { index }: Position,
+  index: number,
   membership: Membership,
   catchUpEntries: number,
 ): void {

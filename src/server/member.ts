@@ -292,9 +292,12 @@ export class Member {
       clock,
       logger,
       apply: (entries) => {
+        // Not behind them: until they are applied, raft may ask for any of these entries. After a
+        // stop between two steps of a checkpoint the state is ahead of them.
+        const before = (entries[0]?.Index ?? 1) - 1
+        trimLog(log, before, state.membership, snapshotCatchupEntries)
         this.#applier.apply(entries)
         this.#checkpointer?.onApplied(entries)
-        trimLog(log, this.#applier.position, state.membership, snapshotCatchupEntries)
       },
       send: (messages) => this.#peers?.send(messages),
       saveSnapshot: async (snapshot) => {

@@ -60,6 +60,11 @@ describe('the server does not start', () => {
     expectOneLine(await serve(), /^Error: .*permission denied/i)
   })
 
+  test.skipIf(process.platform !== 'linux')('where nobody may make a directory', async () => {
+    const ended = await serve('--data-dir=/sys/tsctl')
+    expectOneLine(ended, /^Error: .*(permission denied|not permitted|read-only).*\/sys\/tsctl/i)
+  })
+
   test('where a file stands in the place of the directory', async () => {
     await writeFile(`${dir}/data`, 'a file')
     expectOneLine(await serve(), /^Error: .*data/)
