@@ -53,6 +53,7 @@ for (const name of readdirSync(outDir)) {
     adapted(readFileSync(file, 'utf8'), internal.has(name.replace('.ts', '.proto'))),
   )
 }
+await import('./gen-schema.js')
 
 /**
  * Two changes to what ts-proto writes. Bytes are views of the input instead of copies, which

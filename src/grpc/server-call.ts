@@ -174,7 +174,8 @@ function errorTrailers(error: RpcError): Record<string, string> {
   return { 'grpc-status': String(error.code), 'grpc-message': percentEncoded(error.details) }
 }
 
-function rpcErrorOf(thrown: unknown): RpcError {
+/** The status that a call ends with when its handler threw this. */
+export function rpcErrorOf(thrown: unknown): RpcError {
   if (thrown instanceof RpcError) return thrown
   if (typeof thrown !== 'object' || thrown === null) {
     return new RpcError(Status.unknown, String(thrown))

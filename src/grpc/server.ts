@@ -56,6 +56,8 @@ export interface GrpcServerOptions {
 export interface GrpcServer {
   /** May be called several times. `port` is the one taken (0 for a unix socket). */
   listen(at: ListenAt): Promise<{ port: number }>
+  /** Breaks every connection and goes on to listen. */
+  cutConnections(): void
   /** Refuses new calls at once, lets those under way finish for `graceMs`, then cuts them. */
   close(graceMs: number): Promise<void>
 }
@@ -108,6 +110,10 @@ class Server implements GrpcServer {
     const port = await listener.open(at)
     this.#listeners.add(listener)
     return { port }
+  }
+
+  cutConnections(): void {
+    for (const listener of this.#listeners) listener.cut()
   }
 
   async close(graceMs: number): Promise<void> {

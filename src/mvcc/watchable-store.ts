@@ -7,7 +7,7 @@ import type { RevisionHash } from './hash.js'
 import type { Stored } from './key-index.js'
 import type { RangeAt, RangeResult } from './range.js'
 import type { BucketRecord, RestoreOptions } from './restore.js'
-import { type Restoring, Store } from './store.js'
+import { type ChangeListener, type Restoring, Store } from './store.js'
 import { WatchHub } from './watch-hub.js'
 import { WatchStream } from './watch-stream.js'
 import type { WriteTxn } from './write-txn.js'
@@ -56,6 +56,11 @@ export class WatchableStore {
   /** Watchers that are behind the newest revision. */
   get slowWatcherCount(): number {
     return this.hub.unsyncedCount
+  }
+
+  /** Told of each revision, after the watchers. */
+  onChange(listener: ChangeListener): void {
+    this.store.onChange(listener)
   }
 
   get(key: Buffer): Stored | undefined {

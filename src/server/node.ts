@@ -66,6 +66,7 @@ export class Node {
   #stopping = false
   #hasFailed = false
   #leader = 0n
+  #leadersSeen = 0
   #isLeader = false
   /** Reads that the next ReadIndex will answer. */
   #nextReads: ReadBatch | undefined
@@ -101,6 +102,11 @@ export class Node {
   /** 0n: none known. */
   get leader(): bigint {
     return this.#leader
+  }
+
+  /** How often there was another leader than before, the first one included. */
+  get leadersSeen(): number {
+    return this.#leadersSeen
   }
 
   /** It stopped by itself, because it could not go on. */
@@ -286,6 +292,7 @@ export class Node {
     if (leader === this.#leader) return
     if (this.#leader !== 0n) this.#failReads(new EtcdError('leaderChanged'))
     this.#leader = leader
+    if (leader !== 0n) this.#leadersSeen++
     this.#parts.onLeader(leader, this.#isLeader)
     if (leader !== 0n) this.#proposeHeld()
   }

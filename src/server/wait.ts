@@ -12,10 +12,16 @@ interface Waiter<T> {
 export class Wait<T> {
   /** In the order of registration, which is the order of deadlines: all wait equally long. */
   readonly #waiters = new Map<bigint, Waiter<T>>()
+  #givenUp = 0
 
   /** Requests registered and not yet answered. */
   get size(): number {
     return this.#waiters.size
+  }
+
+  /** Requests given up so far. */
+  get givenUpCount(): number {
+    return this.#givenUp
   }
 
   register(id: bigint, deadlineMs: number): Promise<T> {
@@ -34,6 +40,7 @@ export class Wait<T> {
   expire(nowMs: number, reason: (deadlineMs: number) => Error): void {
     for (const [id, { deadlineMs }] of this.#waiters) {
       if (deadlineMs > nowMs) return
+      this.#givenUp++
       this.reject(id, reason(deadlineMs))
     }
   }

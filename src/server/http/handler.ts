@@ -1,23 +1,41 @@
-// handler.ts: plain HTTP on the client port: what health checks and people with curl ask.
+// handler.ts: plain HTTP on the client port: what health checks, Prometheus and people with curl
+// ask, and the JSON gateway.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { AlarmType } from '../../api/gen/rpc.js'
 import { clusterVersion, etcdVersion } from '../../api/version.js'
+import type { Handler } from '../../grpc/server.js'
+import { requestOverheadBytes } from '../config.js'
+import type { Metrics } from '../metrics.js'
 import type { ServiceParts } from '../rpc/parts.js'
+import { debugVars } from './debug-vars.js'
+import { isGatewayPath, serveGateway } from './gateway.js'
+import { healthReply, isProbePath, type NoteCheck, probeReply } from './health.js'
+import { json, type Reply } from './reply.js'
 
-/** The text is a message for a machine or a person; what it is says `type`. */
-interface Reply {
-  status: number
-  body: string
-  type?: string
+export interface HttpParts {
+  service: ServiceParts
+  /** The gRPC methods, for the gateway. */
+  handlers: ReadonlyMap<string, Handler>
+  metrics: Metrics
+  noteCheck: NoteCheck
 }
 
 export function handleHttp(
-  parts: ServiceParts,
+  parts: HttpParts,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
   for (const [name, value] of corsHeaders) response.setHeader(name, value)
-  reply(parts, request).then(
+  const url = new URL(request.url ?? '/', 'http://localhost')
+  const { config, log } = parts.service
+  if (isGatewayPath(url.pathname) && config.enableGrpcGateway && request.method !== 'OPTIONS') {
+    const receiveMaxBytes = config.maxRequestBytes + requestOverheadBytes
+    serveGateway({ ...parts, receiveMaxBytes }, request, response).catch((error: Error) => {
+      log.warn('gateway request failed', { path: url.pathname, error: error.message })
+      response.destroy()
+    })
+    return
+  }
+  reply(parts, url, request.method ?? 'GET').then(
     ({ status, body, type }) => {
       if (type !== undefined) response.setHeader('Content-Type', type)
       if (status === 405) response.setHeader('Allow', 'GET')
@@ -33,43 +51,40 @@ const corsHeaders = [
   ['Access-Control-Allow-Headers', 'accept, content-type, authorization'],
 ] as const
 
-async function reply(parts: ServiceParts, { url, method }: IncomingMessage): Promise<Reply> {
-  const { pathname, searchParams } = new URL(url ?? '/', 'http://localhost')
+async function reply(parts: HttpParts, url: URL, method: string): Promise<Reply> {
   if (method === 'OPTIONS') return { status: 200, body: '' }
-  if (pathname !== '/health' && pathname !== '/version') {
-    return { status: 404, body: '404 page not found\n' }
-  }
+  const answer = answerer(url.pathname)
+  if (answer === undefined) return notFound
   if (method !== 'GET') return { status: 405, body: 'Method Not Allowed\n' }
-  return pathname === '/version' ? versionReply(parts) : healthReply(parts, searchParams)
+  return (await answer(parts, url)) ?? notFound
 }
 
-const json = 'application/json'
+const notFound: Reply = { status: 404, body: '404 page not found\n' }
+
+type Answer = (parts: HttpParts, url: URL) => Promise<Reply | undefined> | Reply
+
+function answerer(pathname: string): Answer | undefined {
+  if (isProbePath(pathname)) {
+    return ({ service, noteCheck }, url) => probeReply(service, url, noteCheck)
+  }
+  return Object.hasOwn(answers, pathname) ? answers[pathname] : undefined
+}
+
+const answers: Readonly<Record<string, Answer>> = {
+  '/health': ({ service }, { searchParams }) => healthReply(service, searchParams),
+  '/version': ({ service }) => versionReply(service),
+  '/metrics': ({ metrics }) => ({ status: 200, type: metricsType, body: metrics.text() }),
+  '/debug/vars': ({ service }) => ({
+    status: 200,
+    type: 'application/json; charset=utf-8',
+    body: debugVars(service),
+  }),
+}
+
+const metricsType = 'text/plain; version=0.0.4; charset=utf-8'
 
 function versionReply({ membership }: ServiceParts): Reply {
   const etcdcluster = membership.agreedVersion ?? clusterVersion
   const body = { etcdserver: etcdVersion, etcdcluster, storage: clusterVersion }
   return { status: 200, type: json, body: JSON.stringify(body) }
-}
-
-async function healthReply(parts: ServiceParts, options: URLSearchParams): Promise<Reply> {
-  const reason = await sickness(parts, options)
-  if (reason === '') return { status: 200, type: json, body: '{"health":"true","reason":""}' }
-  const body = `{"health":"false","reason":${JSON.stringify(reason)}}\n`
-  return { status: 503, type: json, body }
-}
-
-/** Why the member is not healthy, in etcd's words; empty when it is. */
-async function sickness(parts: ServiceParts, options: URLSearchParams): Promise<string> {
-  const excluded = options.getAll('exclude')
-  for (const name of ['NOSPACE', 'CORRUPT'] as const) {
-    if (parts.alarms.isActive(AlarmType[name]) && !excluded.includes(name)) return `ALARM ${name}`
-  }
-  if (options.get('serializable') === 'true') return ''
-  if (parts.node.leader === 0n) return 'RAFT NO LEADER'
-  try {
-    await parts.node.linearizable()
-    return ''
-  } catch (error) {
-    return `RANGE ERROR:${(error as Error).message}`
-  }
 }

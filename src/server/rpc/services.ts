@@ -2,10 +2,12 @@
 import type { Handler } from '../../grpc/server.js'
 import { authService } from './auth.js'
 import { clusterService } from './cluster.js'
+import { electionService } from './election.js'
 import { guarded } from './guard.js'
 import { healthService } from './health.js'
 import { kvService } from './kv.js'
 import { leaseService } from './lease.js'
+import { lockService } from './lock.js'
 import { maintenanceService } from './maintenance.js'
 import type { ServiceParts } from './parts.js'
 import { watchService } from './watch.js'
@@ -19,8 +21,11 @@ export function services(parts: ServiceParts): ReadonlyMap<string, Handler> {
     ...maintenanceService(parts),
     ...authService(parts),
   ]
+  const own = new Map(methods.map(([path, handler]) => [path, guarded(parts, path, handler)]))
   return new Map([
-    ...methods.map(([path, handler]) => [path, guarded(parts, path, handler)] as const),
+    ...own,
+    ...lockService(parts, own),
+    ...electionService(parts, own),
     ...healthService(),
   ])
 }
