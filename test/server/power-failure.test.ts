@@ -82,10 +82,7 @@ describe('a power failure', () => {
         gone.abort()
         await Promise.all(writers)
         await server.close().catch(() => {})
-        running.splice(0)
-        files.crash()
-        // In its name a process of the boot before held the lock; here it is the same process.
-        await files.remove('/data/member/tsctl.lock')
+        await restartAfterCrash(files)
       }
       const { endpoint } = await start(files)
       await using connection = await connected(endpoint)
@@ -94,6 +91,47 @@ describe('a power failure', () => {
     },
   )
 })
+
+describe('a power failure during the last checkpoint', () => {
+  const keyCount = 250
+  /** Changes of the disk that a stop makes; the last of these comes after it is over. */
+  const steps = 25
+  let survived = 0
+
+  test.each(Array.from({ length: steps }, (_, step) => step))('at step %i', async (step) => {
+    const files = new FakeFiles({ random: seededRandom(step) })
+    const { server, endpoint } = await start(files)
+    await using connection = await connected(endpoint)
+    const puts = Array.from({ length: keyCount }, (_, at) =>
+      connection.kv.put({ key: Buffer.from(`key ${at}`), value: Buffer.alloc(20) }),
+    )
+    await Promise.all(puts)
+    const before = await connection.maintenance.hashKV({})
+    await connection.close()
+    files.powerFailsAfter(step)
+    await server.close().catch(() => {})
+    if (files.hasPower) survived++
+    await restartAfterCrash(files)
+    const again = await start(files)
+    await using after = await connected(again.endpoint)
+    expect((await after.maintenance.hashKV({})).hash).toBe(before.hash)
+    expect((await after.kv.range({ ...everything, count_only: true })).count).toBe(String(keyCount))
+    await after.kv.put({ key: Buffer.from('one more') })
+  })
+
+  test('some of the steps were within it, and some behind it', () => {
+    expect(survived).toBeGreaterThan(0)
+    expect(survived).toBeLessThan(steps)
+  })
+})
+
+/** What was not synced is lost. */
+async function restartAfterCrash(files: FakeFiles): Promise<void> {
+  running.splice(0)
+  files.crash()
+  // In its name a process of the boot before held the lock; here it is the same process.
+  await files.remove('/data/member/tsctl.lock')
+}
 
 /** Takes over what a write that was not acknowledged has nevertheless done. */
 async function checkKept({ kv }: Connection, progress: Progress[]): Promise<void> {
