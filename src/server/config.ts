@@ -9,8 +9,6 @@ export interface ServerConfig {
   /** Directory of the member; undefined keeps everything in memory. */
   dataDir: string | undefined
   /** Where the log lives when not in `dataDir`/member/wal. */
-  /** Where HTTP and the JSON gateway are served apart from gRPC; empty: on the same ports. */
-  listenClientHttpUrls: readonly string[]
   walDir: string | undefined
   listenClientUrls: readonly string[]
   advertiseClientUrls: readonly string[]
@@ -47,18 +45,6 @@ export interface ServerConfig {
   /** Compare data with the other members before serving. */
   initialCorruptCheck: boolean
   /** How often the leader compares data; 0 is never. */
-  /** PEM files of the client port, for URLs of https and unixs. */
-  certFile: string | undefined
-  keyFile: string | undefined
-  /** Clients must show a certificate that this authority signed. */
-  trustedCaFile: string | undefined
-  /** The common name of a client's certificate is its user. */
-  clientCertAuth: boolean
-  /** Make a certificate for the client port when there is none. */
-  autoTls: boolean
-  enableGrpcGateway: boolean
-  /** Extensive: how long calls take, too. */
-  metrics: 'basic' | 'extensive'
   corruptCheckTimeMs: number
   authToken: TokenConfig
   /** How long a simple token lives after its last use. */
@@ -98,7 +84,6 @@ export class ConfigError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)
     this.name = 'ConfigError'
-  listenClientHttpUrls: [],
   }
 }
 
@@ -119,13 +104,6 @@ export const defaultConfig: ServerConfig = {
   advertiseClientUrls: [defaultClientUrl],
   listenClientHttpUrls: [],
   listenPeerUrls: [defaultPeerUrl],
-  certFile: undefined,
-  keyFile: undefined,
-  trustedCaFile: undefined,
-  clientCertAuth: false,
-  autoTls: false,
-  enableGrpcGateway: true,
-  metrics: 'basic',
   initialAdvertisePeerUrls: [defaultPeerUrl],
   initialCluster: `default=${defaultPeerUrl}`,
   initialClusterState: 'new',

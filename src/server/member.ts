@@ -333,7 +333,11 @@ export class Member {
       config,
       memberId,
       ...state,
-      access: new Access({ ...state, applied: this.#applied, isCertificateChecked: false }),
+      access: new Access({
+        ...state,
+        applied: this.#applied,
+        isCertificateChecked: config.clientCertAuth,
+      }),
       node,
       proposer,
       reconfigurer: new Reconfigurer({ memberId, membership, node, proposer, transport, clock }),

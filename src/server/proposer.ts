@@ -96,16 +96,6 @@ export class Proposer {
     return this.#parts.wait.givenUpCount
   }
 
-  /** Requests that wait for their outcome. */
-  get pendingCount(): number {
-    return this.#parts.wait.size
-  }
-
-  /** Requests that got no outcome in time. */
-  get failedCount(): number {
-    return this.#parts.wait.givenUpCount
-  }
-
   #proposeData(id: bigint, data: Buffer): Promise<Outcome> {
     const { node, wait } = this.#parts
     if (data.length > this.#requestBytesMax) throw new EtcdError('requestTooLarge')
