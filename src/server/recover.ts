@@ -247,12 +247,14 @@ export async function restoreState(dbFile: string, state: State, files: Files): 
     for await (const { key, value } of items(database, 'meta')) meta.set(key.toString(), value)
     await restoreAuth(database, state)
     await restoreLeases(database, state)
-    await restoreMembers(database, state)
+    const index = number(meta.get(metaKey.consistentIndex.toString()))
+    // etcd 3.4 writes its first members before it counts entries; the log tells of them again.
+    if (index > 0) await restoreMembers(database, state)
     await restoreKeys(database, state, meta)
     const alarms = await collect(database, 'alarm', ({ key }) => decodeAlarm(key))
     state.alarms.restore(alarms)
     return {
-      index: number(meta.get(metaKey.consistentIndex.toString())),
+      index,
       term: number(meta.get(metaKey.term.toString())),
     }
   } finally {
