@@ -1,7 +1,6 @@
 // server: runs one member of a cluster until SIGINT or SIGTERM. Flags and their ETCD_* variables
 // are etcd's; what is not given has etcd's default. Events are logged to standard error, a JSON
 // line each; standard output tells only when and where clients may come.
-import type { Command } from 'commander'
 import type { LogLevel } from '../platform/log.js'
 import { type ServerConfig, serverConfig } from '../server/config.js'
 import { systemPlatform } from '../server/platform.js'
@@ -11,139 +10,23 @@ import {
   CommandError,
   type CommandLine,
   defineCommand,
-  type Environment,
   UsageError,
 } from './context.js'
-import { boolean, count, durationMs, list, ValueError } from './values.js'
-
-/** A flag of etcd: how its text is read, and which setting it is. */
-interface ServerFlag {
-  readonly name: string
-  readonly value: '<string>' | '<urls>' | '<int>' | '<ms>' | '<duration>' | undefined
-  readonly about: string
-  read(text: string): Partial<ServerConfig>
-}
-
-const flags: readonly ServerFlag[] = [
-  flag('name', '<string>', 'name of this member', (name) => ({ name })),
-  flag('data-dir', '<string>', 'directory of this member; empty: keep nothing', (dir) => ({
-    dataDir: dir === '' ? undefined : dir,
-  })),
-  flag('wal-dir', '<string>', 'directory of the log', (dir) => ({
-    walDir: dir === '' ? undefined : dir,
-  })),
-  flag(
-    'listen-client-urls',
-    '<urls>',
-    'where to listen for clients; port 0: a free one',
-    (text) => ({
-      listenClientUrls: list(text),
-    }),
-  ),
-  flag('advertise-client-urls', '<urls>', 'where clients are told to come', (text) => ({
-    advertiseClientUrls: list(text),
-  })),
-  flag('listen-peer-urls', '<urls>', 'where to listen for other members', (text) => ({
-    listenPeerUrls: list(text),
-  })),
-  flag('initial-advertise-peer-urls', '<urls>', 'where members are told to come', (text) => ({
-    initialAdvertisePeerUrls: list(text),
-  })),
-  flag(
-    'initial-cluster',
-    '<string>',
-    'members of a new cluster: name=url,...',
-    (initialCluster) => ({
-      initialCluster,
-    }),
-  ),
-  flag('initial-cluster-state', '<string>', 'new, or existing to join', (text) => ({
-    initialClusterState: oneOf(text, ['new', 'existing']),
-  })),
-  flag('initial-cluster-token', '<string>', 'keeps clusters apart', (initialClusterToken) => ({
-    initialClusterToken,
-  })),
-  flag('heartbeat-interval', '<ms>', 'milliseconds between heartbeats', (text) => ({
-    heartbeatIntervalMs: count(text),
-  })),
-  flag('election-timeout', '<ms>', 'milliseconds without a leader', (text) => ({
-    electionTimeoutMs: count(text),
-  })),
-  flag('pre-vote', undefined, 'ask before a campaign', (text) => ({ preVote: boolean(text) })),
-  flag('snapshot-count', '<int>', 'entries between two checkpoints', (text) => ({
-    snapshotCount: count(text),
-  })),
-  flag('quota-backend-bytes', '<int>', 'size of the database that raises an alarm', (text) => ({
-    quotaBackendBytes: count(text),
-  })),
-  flag('max-request-bytes', '<int>', 'largest request', (text) => ({
-    maxRequestBytes: count(text),
-  })),
-  flag('max-txn-ops', '<int>', 'most operations in a transaction', (text) => ({
-    maxTxnOps: count(text),
-  })),
-  flag('max-concurrent-streams', '<int>', 'most calls on a connection', (text) => ({
-    maxConcurrentStreams: count(text),
-  })),
-  flag('watch-progress-notify-interval', '<duration>', 'between progress reports', (text) => ({
-    watchProgressNotifyIntervalMs: durationMs(text),
-  })),
-  flag('auto-compaction-mode', '<string>', 'periodic or revision', (text) => ({
-    autoCompactionMode: oneOf(text, ['periodic', 'revision']),
-  })),
-  flag('force-new-cluster', undefined, 'go on without the other members', (text) => ({
-    forceNewCluster: boolean(text),
-  })),
-  flag('experimental-initial-corrupt-check', undefined, 'compare data before serving', (text) => ({
-    initialCorruptCheck: boolean(text),
-  })),
-  flag('experimental-corrupt-check-time', '<duration>', 'between comparisons; 0: none', (text) => ({
-    corruptCheckTimeMs: durationMs(text),
-  })),
-  flag('unsafe-no-fsync', undefined, 'answer before the log is on disk', (text) => ({
-    unsafeNoFsync: boolean(text),
-  })),
-]
+import { serverSettings, serverWords } from './server-flags.js'
 
 export interface ServerOptions {
   config: ServerConfig
   logLevel: LogLevel
 }
 
-interface OtherFlags {
-  logLevel: string
-  autoCompactionRetention: string
-}
-
-const words = (command: Command): Command => {
-  for (const { name, value, about } of flags) {
-    command.option(`--${name}${value === undefined ? '' : ` ${value}`}`, about)
-  }
-  return command
-    .option('--auto-compaction-retention <string>', 'hours, a duration, or revisions; 0: off', '0')
-    .option('--log-level <string>', 'debug, info, warn or error', 'info')
-}
-
-/** Flags as typed by name; a flag beats its variable. @throws UsageError, ConfigError */
+/** @throws UsageError, ConfigError */
 export function serverOptions(
-  typed: OtherFlags & Readonly<Record<string, unknown>>,
+  typed: Readonly<Record<string, unknown>>,
   args: readonly string[],
   { env }: Pick<CommandLine, 'env'>,
 ): ServerOptions {
   if (args.length > 0) throw new UsageError(`'${args[0]}' is not a valid flag`, 2)
-  const given: Partial<ServerConfig> = {}
-  for (const each of flags) {
-    const text = textOf(each.name, typed[camelCase(each.name)], env)
-    if (text !== undefined) Object.assign(given, checked(each.name, text, each.read))
-  }
-  const mode = given.autoCompactionMode ?? 'periodic'
-  const retention = env.ETCD_AUTO_COMPACTION_RETENTION ?? typed.autoCompactionRetention
-  given.autoCompactionRetention = checked('auto-compaction-retention', retention, (text) =>
-    compactionRetention(text, mode),
-  )
-  const logLevel = checked('log-level', env.ETCD_LOG_LEVEL ?? typed.logLevel, (text) =>
-    oneOf<LogLevel>(text, ['debug', 'info', 'warn', 'error']),
-  )
+  const { given, logLevel } = serverSettings(typed, env, { logLevel: 'info' })
   return { config: serverConfig(given), logLevel }
 }
 
@@ -168,51 +51,15 @@ export async function runServer(
   }
 }
 
-export const serverCommand = defineCommand({ words, options: serverOptions, run: runServer })
+export const serverCommand = defineCommand({
+  words: (command) => serverWords(command),
+  options: serverOptions,
+  run: runServer,
+})
 
 function interrupted(signal: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve(undefined)
     else signal.addEventListener('abort', () => resolve(undefined), { once: true })
   })
-}
-
-function flag(
-  name: string,
-  value: ServerFlag['value'],
-  about: string,
-  read: ServerFlag['read'],
-): ServerFlag {
-  return { name, value, about, read }
-}
-
-function textOf(name: string, typed: unknown, env: Environment): string | undefined {
-  if (typed !== undefined) return String(typed)
-  return env[`ETCD_${name.toUpperCase().replaceAll('-', '_')}`]
-}
-
-/** @throws UsageError naming the flag whose text cannot be read */
-function checked<T>(name: string, text: string, read: (text: string) => T): T {
-  try {
-    return read(text)
-  } catch (error) {
-    if (!(error instanceof ValueError)) throw error
-    throw new UsageError(`invalid value "${text}" for flag --${name}: ${error.message}`, 2)
-  }
-}
-
-function oneOf<T extends string>(text: string, allowed: readonly T[]): T {
-  const found = allowed.find((each) => each === text)
-  if (found === undefined) throw new ValueError(`${text} is not one of ${allowed.join(', ')}`)
-  return found
-}
-
-/** A bare number counts hours in periodic mode, revisions in revision mode. */
-function compactionRetention(text: string, mode: ServerConfig['autoCompactionMode']): number {
-  if (mode === 'revision') return count(text)
-  return /^\d+$/.test(text) ? count(text) * 60 * 60 * 1000 : durationMs(text)
-}
-
-function camelCase(name: string): string {
-  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
 }

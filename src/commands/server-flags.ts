@@ -1,0 +1,205 @@
+// server-flags.ts: the flags of a member, with the names, variables (ETCD_*) and texts of etcd. The
+// commands that start a server share them.
+import type { Command } from 'commander'
+import type { LogLevel } from '../platform/log.js'
+import type { ServerConfig } from '../server/config.js'
+import { type Environment, UsageError } from './context.js'
+import { boolean, count, durationMs, list, ValueError } from './values.js'
+
+/** A flag of etcd: how its text is read, and which setting it is. */
+interface ServerFlag {
+  readonly name: string
+  readonly value: '<string>' | '<file>' | '<urls>' | '<int>' | '<ms>' | '<duration>' | undefined
+  readonly about: string
+  read(text: string): Partial<ServerConfig>
+}
+
+const flags: readonly ServerFlag[] = [
+  flag('name', '<string>', 'name of this member', (name) => ({ name })),
+  flag('data-dir', '<string>', 'directory of this member; empty: keep nothing', (dir) => ({
+    dataDir: dir === '' ? undefined : dir,
+  })),
+  flag('wal-dir', '<string>', 'directory of the log', (dir) => ({
+    walDir: dir === '' ? undefined : dir,
+  })),
+  flag(
+    'listen-client-urls',
+    '<urls>',
+    'where to listen for clients; port 0: a free one',
+    (text) => ({
+      listenClientUrls: list(text),
+    }),
+  ),
+  flag('advertise-client-urls', '<urls>', 'where clients are told to come', (text) => ({
+    advertiseClientUrls: list(text),
+  })),
+  flag('listen-peer-urls', '<urls>', 'where to listen for other members', (text) => ({
+    listenPeerUrls: list(text),
+  })),
+  flag('initial-advertise-peer-urls', '<urls>', 'where members are told to come', (text) => ({
+    initialAdvertisePeerUrls: list(text),
+  })),
+  flag(
+    'initial-cluster',
+    '<string>',
+    'members of a new cluster: name=url,...',
+    (initialCluster) => ({
+      initialCluster,
+    }),
+  ),
+  flag('initial-cluster-state', '<string>', 'new, or existing to join', (text) => ({
+    initialClusterState: oneOf(text, ['new', 'existing']),
+  })),
+  flag('initial-cluster-token', '<string>', 'keeps clusters apart', (initialClusterToken) => ({
+    initialClusterToken,
+  })),
+  flag('heartbeat-interval', '<ms>', 'milliseconds between heartbeats', (text) => ({
+    heartbeatIntervalMs: count(text),
+  })),
+  flag('election-timeout', '<ms>', 'milliseconds without a leader', (text) => ({
+    electionTimeoutMs: count(text),
+  })),
+  flag('pre-vote', undefined, 'ask before a campaign', (text) => ({ preVote: boolean(text) })),
+  flag('snapshot-count', '<int>', 'entries between two checkpoints', (text) => ({
+    snapshotCount: count(text),
+  })),
+  flag('quota-backend-bytes', '<int>', 'size of the database that raises an alarm', (text) => ({
+    quotaBackendBytes: count(text),
+  })),
+  flag('max-request-bytes', '<int>', 'largest request', (text) => ({
+    maxRequestBytes: count(text),
+  })),
+  flag('max-txn-ops', '<int>', 'most operations in a transaction', (text) => ({
+    maxTxnOps: count(text),
+  })),
+  flag('max-concurrent-streams', '<int>', 'most calls on a connection', (text) => ({
+    maxConcurrentStreams: count(text),
+  })),
+  flag('watch-progress-notify-interval', '<duration>', 'between progress reports', (text) => ({
+    watchProgressNotifyIntervalMs: durationMs(text),
+  })),
+  flag('auto-compaction-mode', '<string>', 'periodic or revision', (text) => ({
+    autoCompactionMode: oneOf(text, ['periodic', 'revision']),
+  })),
+  flag('force-new-cluster', undefined, 'go on without the other members', (text) => ({
+    forceNewCluster: boolean(text),
+  })),
+  flag('experimental-initial-corrupt-check', undefined, 'compare data before serving', (text) => ({
+    initialCorruptCheck: boolean(text),
+  })),
+  flag('experimental-corrupt-check-time', '<duration>', 'between comparisons; 0: none', (text) => ({
+    corruptCheckTimeMs: durationMs(text),
+  })),
+  flag('listen-client-http-urls', '<urls>', 'where to serve HTTP apart from gRPC', (text) => ({
+    listenClientHttpUrls: text === '' ? [] : list(text),
+  })),
+  flag('enable-grpc-gateway', undefined, 'serve the API as JSON, too', (text) => ({
+    enableGrpcGateway: boolean(text),
+  })),
+  flag('metrics', '<string>', 'basic, or extensive: with durations of calls', (text) => ({
+    metrics: oneOf(text, ['basic', 'extensive']),
+  })),
+  flag('cert-file', '<file>', 'certificate of the client port', (text) => ({
+    certFile: text === '' ? undefined : text,
+  })),
+  flag('key-file', '<file>', 'private key of the client port', (text) => ({
+    keyFile: text === '' ? undefined : text,
+  })),
+  flag('trusted-ca-file', '<file>', 'authority that clients must be vouched for by', (text) => ({
+    trustedCaFile: text === '' ? undefined : text,
+  })),
+  flag('client-cert-auth', undefined, "take a certificate's common name for its user", (text) => ({
+    clientCertAuth: boolean(text),
+  })),
+  flag('auto-tls', undefined, 'make a certificate for the client port', (text) => ({
+    autoTls: boolean(text),
+  })),
+  flag('unsafe-no-fsync', undefined, 'answer before the log is on disk', (text) => ({
+    unsafeNoFsync: boolean(text),
+  })),
+]
+
+export interface ServerSettings {
+  /** What was given, by a flag or its variable. */
+  given: Partial<ServerConfig>
+  logLevel: LogLevel
+}
+
+/** Declares the flags, less those that make no sense where a command decides by itself. */
+export function serverWords(command: Command, { except = [] as readonly string[] } = {}): Command {
+  for (const { name, value, about } of flags) {
+    if (except.includes(name)) continue
+    command.option(`--${name}${value === undefined ? '' : ` ${value}`}`, about)
+  }
+  return command
+    .option('--auto-compaction-retention <string>', 'hours, a duration, or revisions; 0: off')
+    .option('--log-level <string>', 'debug, info, warn or error')
+}
+
+/** Flags as typed by name; a flag beats its variable. @throws UsageError */
+export function serverSettings(
+  typed: Readonly<Record<string, unknown>>,
+  env: Environment,
+  defaults: { logLevel: LogLevel },
+): ServerSettings {
+  const given: Partial<ServerConfig> = {}
+  for (const each of flags) {
+    const text = textOf(each.name, typed, env)
+    if (text !== undefined) Object.assign(given, checked(each.name, text, each.read))
+  }
+  const mode = given.autoCompactionMode ?? 'periodic'
+  const retention = textOf('auto-compaction-retention', typed, env) ?? '0'
+  given.autoCompactionRetention = checked('auto-compaction-retention', retention, (text) =>
+    compactionRetention(text, mode),
+  )
+  const level = textOf('log-level', typed, env) ?? defaults.logLevel
+  const logLevel = checked('log-level', level, (text) =>
+    oneOf<LogLevel>(text, ['debug', 'info', 'warn', 'error']),
+  )
+  return { given, logLevel }
+}
+
+function flag(
+  name: string,
+  value: ServerFlag['value'],
+  about: string,
+  read: ServerFlag['read'],
+): ServerFlag {
+  return { name, value, about, read }
+}
+
+function textOf(
+  name: string,
+  typed: Readonly<Record<string, unknown>>,
+  env: Environment,
+): string | undefined {
+  const value = typed[camelCase(name)]
+  if (value !== undefined) return String(value)
+  return env[`ETCD_${name.toUpperCase().replaceAll('-', '_')}`]
+}
+
+/** @throws UsageError naming the flag whose text cannot be read */
+function checked<T>(name: string, text: string, read: (text: string) => T): T {
+  try {
+    return read(text)
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error
+    throw new UsageError(`invalid value "${text}" for flag --${name}: ${error.message}`, 2)
+  }
+}
+
+function oneOf<T extends string>(text: string, allowed: readonly T[]): T {
+  const found = allowed.find((each) => each === text)
+  if (found === undefined) throw new ValueError(`${text} is not one of ${allowed.join(', ')}`)
+  return found
+}
+
+/** A bare number counts hours in periodic mode, revisions in revision mode. */
+function compactionRetention(text: string, mode: ServerConfig['autoCompactionMode']): number {
+  if (mode === 'revision') return count(text)
+  return /^\d+$/.test(text) ? count(text) * 60 * 60 * 1000 : durationMs(text)
+}
+
+function camelCase(name: string): string {
+  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+}
