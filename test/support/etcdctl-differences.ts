@@ -71,4 +71,4 @@ export const differences: readonly Difference[] = [
 
 /** Tables that etcdctl refuses and tsctl draws. */
 export const drawnHere =
-  /^(get|watch|lease (list|grant|timetolive)|(user|role) (get|list)|alarm list)\b/
+  /^(get|watch|lease (list|grant|timetolive|keep-alive)|(user|role) (get|list)|alarm list)\b/

@@ -48,13 +48,12 @@ function interfaceLines(
   stderr: string,
   { volatile, usage_omitted: isUsageOmitted }: Case,
 ): string[] {
-  const patterns = withPrefix(volatile, 'stderr-re:')
-  const text = patterns.reduce(replaceGroups, stderr)
-  const lines = text
+  const said = stderr
     .replaceAll(/\btsctl\b/g, 'etcdctl')
     .split('\n')
     .filter((line) => !chatter.some((form) => form.test(line)))
     .filter((line) => !isUsageOmitted || line.startsWith('Error: '))
-  const unique = [...new Set(lines)] // 3.4 says some things twice
+  const text = withPrefix(volatile, 'stderr-re:').reduce(replaceGroups, said.join('\n'))
+  const unique = [...new Set(text.split('\n'))] // 3.4 says some things twice
   return volatile.includes('unordered') ? unique.sort() : unique
 }

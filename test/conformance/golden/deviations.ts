@@ -1,12 +1,24 @@
-// deviations.ts: where the replay does not give what was recorded, and why. A row that is not needed
-// any more fails its test.
+// deviations.ts: where the replay does not give what was recorded, and why; each is in
+// docs/compatibility.md too. A row that is not needed any more fails its test.
 
-type Pair = 'tsctl with bundled' | 'tsctl with etcd' | 'etcdctl with bundled'
+type Table = Readonly<Record<string, string>>
 
 /** Groups that a pair cannot play yet. */
-export const notReplayed: Partial<Record<string, Readonly<Record<string, string>>>> = {}
+export const notReplayed: Readonly<Record<string, Table>> = {
+  'tsctl with bundled': {},
+  'etcdctl with bundled': {},
+}
+
+/** tsctl does otherwise on purpose, whatever the server. */
+const ofTsctl: Table = {
+  'misc: misc/bad-env-value': 'a variable that cannot be read is an error',
+  'txn: txn/compare-lease': 'compares of leases work',
+  'snapshot: snapshot/status-garbage': 'a damaged file is told with place, found and expected',
+}
 
 /** `group: case` and the reason. */
-export const deviations: Partial<Record<string, Readonly<Record<string, string>>>> = {}
-
-export type { Pair }
+export const deviations: Readonly<Record<string, Table>> = {
+  'tsctl with bundled': { ...ofTsctl },
+  'tsctl with etcd': ofTsctl,
+  'etcdctl with bundled': {},
+}

@@ -13,6 +13,7 @@ export interface Command {
 export type Step =
   | { sleep_ms: number }
   | { await_stdout: string }
+  | { await_stdout: string; timeout: number }
   | { capture_stdout: Readonly<Record<string, string>> }
   | { send_stdin: string }
   | { close_stdin: true }

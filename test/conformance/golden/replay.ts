@@ -18,6 +18,8 @@ export interface Stage {
   /** Values of {{NAME}}. */
   captured: Map<string, string>
   cwd: string
+  /** Waits for the effect of a case, in place of what it only shows after half a minute. */
+  effect?: () => Promise<void>
 }
 
 /** Longest wait for something that has to come. */
@@ -28,8 +30,15 @@ export async function runCase(one: Case, stage: Stage): Promise<Outcome> {
     await runCommand(Array.isArray(command) ? { argv: command } : (command as Command), one, stage)
   }
   const words = one.argv_b64?.map((word) => argument(Buffer.from(word, 'base64'))) ?? one.argv
-  const performance = { ...one, argv: words }
-  return one.steps === undefined ? runCommand(performance, one, stage) : perform(performance, stage)
+  const steps = one.steps ?? (stage.client.name === 'tsctl' ? endless[one.name] : undefined)
+  const played = { ...one, argv: words }
+  if (steps === undefined) return runCommand(played, one, stage)
+  return perform({ ...played, steps }, stage)
+}
+
+/** What etcdctl refuses, and tsctl does until it is told to stop. */
+const endless: Readonly<Record<string, readonly Step[]>> = {
+  'watch/table': [{ await_stdout: '.' }, { signal: 'SIGINT' }],
 }
 
 /** Recorded text with the addresses of this run and the values captured in it. */
@@ -115,7 +124,8 @@ async function runStep(step: Step, performance: Performance): Promise<void> {
     if (one.tty)
       await watched.until(() => false, step.sleep_ms) // the echo goes off meanwhile
     else await watched.until(() => isSettled(performance), step.sleep_ms)
-  } else if ('await_stdout' in step) {
+  } else if ('timeout' in step) await stage.effect?.()
+  else if ('await_stdout' in step) {
     const pattern = expression(step.await_stdout, 's')
     const isShown = await watched.until(() => pattern.test(running.stdout().toString()), patienceMs)
     if (!isShown) throw new Error(`${one.name} shows no ${step.await_stdout}: ${said(running)}`)

@@ -81,8 +81,21 @@ export function stageHands(group: string, stage: Stage, servers: Servers): Stage
       await writeFile(file('corrupt.db'), corrupt)
     },
   }
+  const captureUnstarted = async (name: string): Promise<void> => {
+    const [id = ''] = (await members()).find(([, status]) => status === 'unstarted') ?? []
+    stage.captured.set(name, id)
+  }
   const afterCase: Readonly<Record<string, () => Promise<void>>> = {
     'member/remove/json': () => servers.stop('m4'),
+    'member/add/json': () => captureUnstarted('ID_m5'),
+    'member/add/fields': () => captureUnstarted('ID_m8'),
+  }
+  if (group === 'make_mirror') {
+    stage.effect = () =>
+      until(async () => {
+        const copied = await ctl('get', '--prefix', '', '--endpoints=127.0.0.1:24201')
+        return copied === 'copy/2\nb\ncopy/3\nc\n'
+      })
   }
   return {
     open: async () => {
