@@ -37,6 +37,7 @@ import { ConfigError, firstMembers, type ServerConfig } from './config.js'
 import { loneLog } from './force-new-cluster.js'
 import { addMember } from './membership.js'
 import { adoptDatabase, receivedName } from './received-database.js'
+import { settleMembers } from './settled-members.js'
 
 /** A member that is ready to take part: state at `consistent`, log after `snapshotIndex`. */
 export interface Recovered {
@@ -92,6 +93,8 @@ export async function recoverMember(
   const state = newState(cluster)
   const consistent = await restoreNewest(dataDir, state, snap, files)
   checkPosition(dataDir, consistent, { snap, last: opened.wal.lastIndex })
+  const applied = opened.entries.filter(({ Index }) => Index <= consistent.index)
+  settleMembers(state.membership, snap, applied)
   return {
     state,
     snapDir: dataDir.snapDir,
