@@ -75,6 +75,7 @@ class HttpTransport implements PeerTransport {
       clock,
       handlers,
       peer: (id) => this.#peers.get(id),
+      isPaused: (id) => this.#paused.has(id),
       addRemote: (id, urls) => this.addRemote(id, urls),
     }
     this.#memberParts = { clusterId, clock, handlers }

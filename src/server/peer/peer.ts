@@ -50,7 +50,6 @@ export class Peer {
   readonly #readers: readonly StreamReader[]
   readonly #writers = new Map<StreamKind, StreamWriter>()
   #isReading = false
-  #isPaused = false
   #activeSinceMs: number | undefined
 
   constructor(id: bigint, pipeline: Pipeline, parts: PeerParts) {
@@ -70,10 +69,6 @@ export class Peer {
   /** Clock time since when messages go both ways; undefined while they do not. */
   get activeSinceMs(): number | undefined {
     return this.#activeSinceMs
-  }
-
-  get isPaused(): boolean {
-    return this.#isPaused
   }
 
   updateUrls(urls: readonly string[]): void {
@@ -116,14 +111,12 @@ export class Peer {
 
   /** As if the network between had failed, until resume(). */
   pause(): void {
-    this.#isPaused = true
     for (const reader of this.#readers) reader.stop()
     for (const writer of this.#writers.values()) writer.destroy()
     this.#snapshots.cancel()
   }
 
   resume(): void {
-    this.#isPaused = false
     for (const reader of this.#readers) reader.start()
   }
 

@@ -29,6 +29,8 @@ export interface RaftRouteParts {
   clock: Clock
   handlers: Pick<PeerHandlers, 'isRemoved' | 'receiveSnapshot' | 'step'>
   peer(id: bigint): Peer | undefined
+  /** Nothing is to be heard from this member. */
+  isPaused(id: bigint): boolean
   addRemote(id: bigint, urls: readonly string[]): void
 }
 
@@ -48,7 +50,7 @@ export function serveStream(
   const asked = askedStream(parts, request, own)
   if ('reason' in asked) {
     refuse(response, asked.status, asked.reason)
-  } else if (asked.peer.isPaused) {
+  } else if (parts.isPaused(asked.from)) {
     request.socket.destroy()
   } else {
     response.removeHeader('Connection')
@@ -63,7 +65,7 @@ function askedStream(
   parts: RaftRouteParts,
   request: IncomingMessage,
   own: Identity,
-): { peer: Peer; kind: StreamKind } | { status: number; reason: string } {
+): { peer: Peer; from: bigint; kind: StreamKind } | { status: number; reason: string } {
   const problem = incompatibility(request.headers, own)
   if (problem !== undefined) return { status: 412, reason: problem }
   const [, kind, hex = ''] = /^\/raft\/stream\/([^/]*)\/([^/]*)$/.exec(request.url ?? '') ?? []
@@ -79,7 +81,7 @@ function askedStream(
   if (request.headers['x-raft-to'] !== memberHex(own.localId)) {
     return { status: 412, reason: 'to field mismatch' }
   }
-  return { peer, kind }
+  return { peer, from, kind }
 }
 
 /** POST /raft */
@@ -109,7 +111,7 @@ export async function serveMessage(
     endConnection(response)
     return refuse(response, 500, 'error processing raft message')
   }
-  if (parts.peer(message.from)?.isPaused) return void request.socket.destroy()
+  if (parts.isPaused(message.from)) return void request.socket.destroy()
   handlers.step(message)
   answer(response, 204, { body: '' })
 }
@@ -136,7 +138,7 @@ export async function serveSnapshot(
   if (handlers.isRemoved(message.from)) {
     return refuseJson(response, 403, 'cannot process message from removed member')
   }
-  if (parts.peer(message.from)?.isPaused) return void request.socket.destroy()
+  if (parts.isPaused(message.from)) return void request.socket.destroy()
   try {
     await handlers.receiveSnapshot(message, join(rest, pieces))
   } catch (error) {
