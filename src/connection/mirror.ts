@@ -50,12 +50,33 @@ async function copyAll(
   let revision = '0'
   for await (const { kvs, header } of pages(source, options)) {
     revision = revision === '0' ? (header?.revision ?? '0') : revision
-    for (const { key, value } of kvs) {
+    await eachOf(kvs, async ({ key, value }) => {
       await kv.put({ key: copied(key, options), value }, { signal })
       onCopied(1)
-    }
+    })
   }
   return BigInt(revision) + 1n
+}
+
+/** Puts under way at a time: one after the other would spend the whole copy waiting. */
+const putsMax = 32
+
+/** Starts in order, some at a time; stops at the first failure and throws it. */
+async function eachOf<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
+  const rest = items.values()
+  let hasFailed = false
+  const some = async (): Promise<void> => {
+    for (const item of rest) {
+      if (hasFailed) return
+      try {
+        await act(item)
+      } catch (error) {
+        hasFailed = true
+        throw error
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: putsMax }, some))
 }
 
 /** All keys below the prefix as they were when the first page was read. */
