@@ -37,13 +37,14 @@ const pairs: readonly [string, Tool, () => Promise<Served>][] = [
   ['etcdctl with the bundled server', etcdctl, bundled],
 ]
 
-const memberTable = `\
-+------------------+---------+---------+-----------------------+-----------------------+------------+
-|        ID        | STATUS  |  NAME   |      PEER ADDRS       |     CLIENT ADDRS      | IS LEARNER |
-+------------------+---------+---------+-----------------------+-----------------------+------------+
-| 8e9e05c52164694d | started | default | http://localhost:2380 | http://localhost:2379 |      false |
-+------------------+---------+---------+-----------------------+-----------------------+------------+
-`
+const rule = `+${[18, 9, 9, 23, 23, 12].map((width) => '-'.repeat(width)).join('+')}+\n`
+const row = (...cells: string[]): string => `| ${cells.join(' | ')} |\n`
+const columns = [
+  ...['       ID       ', 'STATUS ', ' NAME  '],
+  ...['     PEER ADDRS      ', '    CLIENT ADDRS     ', 'IS LEARNER'],
+]
+const cells = ['8e9e05c52164694d', 'started', 'default', peerUrl, clientUrl, '     false']
+const memberTable = `${rule}${row(...columns)}${rule}${row(...cells)}${rule}`
 const ok = (stdout: string): Finished => ({ code: 0, stdout, lastError: '' })
 
 for (const [name, client, serve] of pairs) {

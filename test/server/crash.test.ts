@@ -13,7 +13,7 @@ import { isUnanswered } from './unanswered.js'
 
 const rounds = 20
 const writerCount = 8
-/** In a round of large values this many bytes go into the log, two segments and some checkpoints. */
+/** A large value; a few rounds of them make a second segment and some checkpoints. */
 const largeBytes = 512 * 1024
 const largeRounds = new Set([3, 8, 13])
 /** Acknowledged writes after which the signal comes, at the least and at the most. */

@@ -1,4 +1,4 @@
-// What etcd 3.4 writes into its log to publish a member, byte by byte, and what is not of that kind.
+// What etcd 3.4 writes into its log to publish a member, byte by byte, and what is another kind.
 import { describe, expect, test } from 'vitest'
 import { InternalRaftRequest } from '../../src/api/gen/raft_internal.js'
 import { Membership } from '../../src/server/membership.js'
