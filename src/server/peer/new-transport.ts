@@ -1,6 +1,6 @@
 // new-transport.ts: etcd's peer protocol behind the PeerTransport interface: who the peers are, which
 // of them a message goes to, and what a request to this member is about.
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { type Message, MessageType } from '../../api/gen/raft.js'
 import type { ListenAt } from '../../grpc/server.js'
 import type { Clock } from '../../platform/clock.js'
@@ -10,7 +10,7 @@ import { refuse, refuseJson } from './answer.js'
 import type { Identity } from './identity.js'
 import { type MemberRouteParts, memberRoute, serveProbing } from './member-routes.js'
 import { newPipeline, Peer, type PeerParts } from './peer.js'
-import { PeerListener } from './peer-listener.js'
+import { type AllowedClient, PeerListener } from './peer-listener.js'
 import type { PeerTls } from './peer-url.js'
 import type { Pipeline } from './pipeline.js'
 import { type RaftRouteParts, serveMessage, serveSnapshot, serveStream } from './raft-routes.js'
@@ -28,6 +28,8 @@ export interface PeerTransportParts {
   peerUrls: readonly string[]
   /** For peer URLs that begin with https. */
   tls?: PeerTls
+  /** Narrows down who may come, of those with a certificate that listen() accepts. */
+  allowedClient?: AllowedClient
   electionTimeoutMs: number
   clock: Clock
   log: Log
@@ -138,12 +140,14 @@ class HttpTransport implements PeerTransport {
   }
 
   async listen(at: ListenAt): Promise<{ port: number }> {
-    const listener = new PeerListener(at, this.#parts.log, (request, response) => {
+    const { log, allowedClient: allowed } = this.#parts
+    const serve: RequestListener = (request, response) => {
       const serving = this.#serve(request, response)
       // What others wait for ends with the member, after the transport.
       if (request.url === '/raft/snapshot') this.#own(serving)
       else void serving
-    })
+    }
+    const listener = new PeerListener(at, { log, allowed, serve })
     const port = await listener.open(at)
     this.#listeners.push(listener)
     return { port }

@@ -4,9 +4,22 @@
 import http from 'node:http'
 import https from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import { checkServerIdentity, type TLSSocket } from 'node:tls'
 import type { ServerTls } from '../../grpc/address.js'
 import type { ListenAt } from '../../grpc/server.js'
 import type { Log } from '../../platform/log.js'
+
+/** Which certificates may come, of those that the authority has signed: those with this name. */
+export interface AllowedClient {
+  commonName?: string
+  hostname?: string
+}
+
+export interface PeerListenerParts {
+  log: Log
+  allowed: AllowedClient | undefined
+  serve: http.RequestListener
+}
 
 const settings = {
   noDelay: true,
@@ -23,7 +36,7 @@ export class PeerListener {
   /** Those in a handshake included, which the server itself does not end. */
   readonly #sockets = new Set<Socket>()
 
-  constructor(at: ListenAt, log: Log, serve: http.RequestListener) {
+  constructor(at: ListenAt, { log, allowed, serve }: PeerListenerParts) {
     this.#server = at.tls
       ? https.createServer({ ...settings, ...tlsOptions(at.tls) }, serve)
       : http.createServer(settings, serve)
@@ -36,9 +49,15 @@ export class PeerListener {
       note(error)
       socket.destroy()
     })
-    this.#server.on('tlsClientError', (error: Error, socket: Socket) => {
-      log.warn('rejected peer connection', { error: error.message })
+    const reject = (error: string, socket: Socket) => {
+      log.warn('rejected peer connection', { error })
       socket.destroy()
+    }
+    this.#server.on('tlsClientError', (error: Error, socket) => reject(error.message, socket))
+    // Before the server's own listener, which would begin to read requests.
+    this.#server.prependListener('secureConnection', (socket: TLSSocket) => {
+      const problem = allowed && stranger(socket, allowed)
+      if (problem !== undefined) reject(problem, socket)
     })
   }
 
@@ -62,6 +81,18 @@ export class PeerListener {
       for (const socket of this.#sockets) socket.destroy()
     })
   }
+}
+
+/** Why a client is none of those that may come. */
+function stranger(socket: TLSSocket, { commonName, hostname }: AllowedClient): string | undefined {
+  const certificate = socket.getPeerCertificate()
+  // Without a certificate the object is empty, whatever its type says.
+  if (certificate.subject === undefined) return 'the client shows no certificate'
+  if (commonName !== undefined && certificate.subject.CN !== commonName) {
+    return `the client's common name is ${certificate.subject.CN}, not ${commonName}`
+  }
+  if (hostname === undefined) return undefined
+  return checkServerIdentity(hostname, certificate)?.message
 }
 
 function tlsOptions({ cert, key, ca, requireClientCert }: ServerTls): https.ServerOptions {

@@ -47,6 +47,18 @@ describe('members with certificates', () => {
     await expect(getMembers([right.url], { timeoutMs: 5_000, tls: others })).rejects.toThrow()
   })
 
+  test.each([
+    [{ commonName: 'localhost' }, true],
+    [{ commonName: 'root' }, false],
+    [{ hostname: 'localhost' }, true],
+    [{ hostname: 'example.org' }, false],
+  ])('may be those with a certain name only: %j', async (allowedClient, isAllowed) => {
+    await using end = await startEnd({ ...secure(a), parts: { tls, allowedClient } })
+    const asked = getMembers([end.url], { timeoutMs: 5_000, tls })
+    if (isAllowed) expect((await asked).members).toEqual([])
+    else await expect(asked).rejects.toThrow()
+  })
+
   test('do not take plain text', async () => {
     await using end = await startEnd(secure(a))
     const plain = end.url.replace('https', 'http')
