@@ -152,7 +152,7 @@ for (const [name, client, serve] of pairs) {
       })
     })
 
-    test('a lease that runs out takes its keys along; one that is kept alive does not', async () => {
+    test('a lease that runs out takes its keys; one that is kept alive does not', async () => {
       const env = { ETCDCTL_ENDPOINTS: server.endpoint }
       const run = (...words: string[]) => client.run(words, env)
       const grant = async (): Promise<string> => {

@@ -37,7 +37,7 @@ const keysOf = async ({ kv }: Connection) => {
   return kvs.map(({ key }) => key.toString())
 }
 
-test('keys go with their lease, half a second after its time at the latest, at one revision', async () => {
+test('keys go with their lease, at most half a second late, at one revision', async () => {
   await using at = await started()
   const { client, clock, put } = at
   await client.lease.leaseGrant({ ID: '1', TTL: '10' })

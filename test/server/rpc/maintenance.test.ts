@@ -81,7 +81,7 @@ test('a hash is the same for the same state, and another for another', async () 
 describe('a store that is full', () => {
   const noSpace = 'etcdserver: mvcc: database space exceeded'
 
-  test('refuses what would make it larger and goes on with the rest, until it is disarmed', async () => {
+  test('refuses what makes it larger and nothing else, until it is disarmed', async () => {
     const put = (at: number) =>
       client.kv.put({ key: bytes(`full ${at}`), value: Buffer.alloc(50_000, 'x') })
     let count = 0
