@@ -199,6 +199,20 @@ describe('a stream that is dialled', () => {
     expect(peer.requests.filter((path) => path.includes('stream'))).toHaveLength(2)
   })
 
+  test('brings what is meant for this member, and nothing else', async () => {
+    const peer = await startPeer((request, response) => {
+      response.writeHead(200)
+      if (!request.url?.includes('/message/')) return
+      const toOther = raftMessage({ from: b, to: 77n, index: 1 })
+      const toUs = raftMessage({ from: b, to: a, index: 2 })
+      response.write(Buffer.concat([...framed(toOther), ...framed(toUs)]))
+    })
+    await using end = await startEnd({ id: a })
+    end.transport.addPeer(b, [peer.url])
+    await end.message(({ index }) => index === 2)
+    expect(end.received).toHaveLength(1)
+  })
+
   test('is broken off when it carries nonsense, and dialled again', async () => {
     const clock = newManualClock()
     const peer = await startPeer((_, response) => {
