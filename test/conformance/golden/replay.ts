@@ -2,7 +2,7 @@
 //
 // Where the recording slept, the replay waits for what the sleep was for: the first answer of the
 // server to a client that shows nothing, the output of what was just done, all of the expected
-// lines before a signal. The recorded time is the limit of that wait.
+// lines before a signal.
 import { argument } from '../../../src/commands/context.js'
 import { startAnswerCountingProxy } from '../../support/answer-counting-proxy.js'
 import type { Client, Running } from './clients.js'

@@ -16,8 +16,8 @@ export function versionDifferences(
   side: 'recorded' | 'now',
 ): Outcome {
   const rows = [
-    ...(server === 'bundled' ? serverRows : []),
     ...(client.name === 'tsctl' ? clientRows : []),
+    ...(server === 'bundled' ? serverRows : []),
   ]
   return rows.reduce((changed, row) => {
     return row.applies(one) ? (row[side]?.(changed, one) ?? changed) : changed
@@ -33,6 +33,27 @@ const isHexFields = ({ argv, format }: Case): boolean =>
   format === 'fields' && argv.includes('--hex')
 
 const zeroHeader = '"ClusterID" : 0\n"MemberID" : 0\n"RaftTerm" : 0\n'
+
+/** A 3.4 client dies of the header that a 3.4 server does not send; with any other it is shown. */
+const alarmFields: Row = {
+  reason: 'alarm list in fields shows the header, or zeros where there is none',
+  applies: ({ argv, format }) => isAlarm({ argv }) && format === 'fields',
+  recorded: (outcome, { argv }) => {
+    if (outcome.exit !== 2) return outcome
+    const alarm = '"MemberID" : #\n"AlarmType" : NOSPACE\n\n'
+    return instead({ stdout: zeroHeader + (argv.includes('--hex') ? alarm : '') })()
+  },
+  now: inText((text) =>
+    text
+      .replace(
+        /^"ClusterID" : .*\n"MemberID" : .*\n("Revision" : .*\n)?"RaftTerm" : .*\n/,
+        zeroHeader,
+      )
+      .replace(/"MemberID" : \S+\n"AlarmType"/, '"MemberID" : #\n"AlarmType"'),
+  ),
+}
+
+const isAlarm = ({ argv }: Pick<Case, 'argv'>): boolean => argv[0] === 'alarm'
 
 const clientRows: readonly Row[] = [
   ...differences.map(({ reason, applies, change }) => ({
@@ -50,18 +71,7 @@ const clientRows: readonly Row[] = [
     },
     now: inText((text) => (/^\+-/.test(text) ? '(a table)\n' : text)),
   },
-  {
-    reason: 'alarm list in fields does not die of a missing header',
-    applies: isCommand('alarm', 'list'),
-    recorded: (outcome, { argv }) => {
-      if (outcome.exit !== 2) return outcome
-      const alarm = '"MemberID" : #\n"AlarmType" : NOSPACE\n\n'
-      return instead({ stdout: zeroHeader + (argv.includes('--hex') ? alarm : '') })()
-    },
-    now: inText((text) =>
-      text.replace(/"MemberID" : \S+\n"AlarmType"/, '"MemberID" : #\n"AlarmType"'),
-    ),
-  },
+  alarmFields,
   {
     reason: 'fields with --hex prints leases in hexadecimal',
     applies: isHexFields,
@@ -167,7 +177,52 @@ const clientRows: readonly Row[] = [
   },
 ]
 
-const serverRows: readonly Row[] = []
+const permissionDenied = instead({ exit: 1, stderr: 'Error: etcdserver: permission denied\n' })
+
+/** Each has its line in the reference of the server's API. */
+const serverRows: readonly Row[] = [
+  alarmFields,
+  {
+    reason: 'alarm answers have a header since 3.5',
+    applies: (one) => isAlarm(one) && one.format === 'protobuf',
+    now: ({ stdout, ...rest }) => {
+      const headerSize = stdout[0] === 0x0a ? 2 + (stdout[1] ?? 0) : 0
+      return { ...rest, stdout: stdout.subarray(headerSize) }
+    },
+  },
+  {
+    reason: 'alarm answers have a header since 3.5',
+    applies: (one) => isAlarm(one) && one.format === 'json',
+    now: inText((text) => text.replace(/"header":\{[^}]*\},?/, '')),
+  },
+  {
+    reason: 'the list of members is for users since 3.4.42',
+    applies: isNamed('auth: auth/no-credentials-member-list'),
+    recorded: instead({ exit: 1, stderr: 'Error: etcdserver: user name is empty\n' }),
+  },
+  {
+    reason: 'compaction is for root since 3.4.42',
+    applies: isNamed('auth: auth/not-root-compaction'),
+    recorded: permissionDenied,
+  },
+  {
+    reason: 'all services refuse with the registered errors since 3.6',
+    applies: isNamed('auth: auth/not-root-hashkv'),
+    recorded: inError((text) =>
+      text.replaceAll(
+        'rpc error: code = Unknown desc = auth: permission denied',
+        'etcdserver: permission denied',
+      ),
+    ),
+  },
+  {
+    reason: 'the root role tells what it allows since 3.6',
+    applies: isNamed('auth: auth/root-role-get-json'),
+    recorded: inText((text) =>
+      text.replace(/}}$/m, '},"perm":[{"permType":2,"range_end":"AA=="}]}'),
+    ),
+  },
+]
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
