@@ -54,7 +54,9 @@ export async function verifySnapshot(
     content.end()
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error
-    // Without a meta there is no database; the metas have been reported.
+    // Without a meta that counts there is no database. A damaged one has been reported, but a
+    // sound one can speak of more pages than there are.
+    if (!report.has(error)) report.corruption(error)
   }
   return { digest, findings: report.findings, findingCount: report.count }
 }
@@ -102,6 +104,11 @@ class Report {
 
   corruption({ offset, expected, found }: CorruptionError): void {
     this.add(offset, `${found}, expected ${expected}`)
+  }
+
+  has({ offset, expected, found }: CorruptionError): boolean {
+    const what = `${found}, expected ${expected}`
+    return this.findings.some((one) => one.offset === offset && one.what === what)
   }
 
   /** Findings that were counted but not kept. */

@@ -1,8 +1,10 @@
 // files.ts: snapshot files for tests, and streams of blobs as a server sends them.
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { KeyValue } from '../../src/api/gen/kv.js'
 import type { SnapshotBlob } from '../../src/snapshot/save.js'
-import { type Bucket, planDatabase } from '../../src/storage/bbolt/writer.js'
+import { type Bucket, type Item, planDatabase } from '../../src/storage/bbolt/writer.js'
+import { bucketNames, encodeRevision } from '../../src/storage/schema.js'
 
 /** Of a real etcd 3.4.23; what it holds is in fixture(). */
 export const recordedFile = 'fixtures/disk/bbolt/etcd-3.4.23.snapshot'
@@ -33,6 +35,27 @@ export async function snapshotOf(
 
 export function withDigest(database: Uint8Array): Buffer {
   return Buffer.concat([database, createHash('sha256').update(database).digest()])
+}
+
+/** A record of `key` at `main`: a put of `value`, or a deletion. */
+export function record(main: number, key: string, value?: string): Item {
+  if (value === undefined) {
+    const kv = KeyValue.create({ key: Buffer.from(key) })
+    return { key: encodeRevision(main, 0, true), value: KeyValue.encode(kv).finish() }
+  }
+  const kv = KeyValue.create({
+    ...{ key: Buffer.from(key), value: Buffer.from(value), version: '1' },
+    ...{ create_revision: `${main}`, mod_revision: `${main}` },
+  })
+  return { key: encodeRevision(main, 0), value: KeyValue.encode(kv).finish() }
+}
+
+/** All buckets, these items among them. */
+export function database(records: Item[], meta: Item[] = []): Bucket[] {
+  return bucketNames.map((name) => ({
+    name,
+    items: name === 'key' ? records : name === 'meta' ? meta : [],
+  }))
 }
 
 /** The bytes as a stream of blobs, the digest in one of its own, as etcd does. */

@@ -2,7 +2,6 @@
 // same data, and against files that are wrong.
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
-import { KeyValue } from '../../src/api/gen/kv.js'
 import { systemFiles } from '../../src/platform/files.js'
 import { snapshotHashKv } from '../../src/snapshot/hashkv.js'
 import { snapshotStatus } from '../../src/snapshot/status.js'
@@ -11,29 +10,9 @@ import type { Bucket, Item } from '../../src/storage/bbolt/writer.js'
 import { crc32c } from '../../src/storage/crc32c.js'
 import { bucketNames, encodeRevision, metaKey } from '../../src/storage/schema.js'
 import { inMemory } from '../storage/bbolt/databases.js'
-import { recorded, recordedFile, snapshotOf } from './files.js'
+import { database, record, recorded, recordedFile, snapshotOf } from './files.js'
 
 const files = systemFiles
-
-/** A record of `key` at `main`: a put of `value`, or a deletion. */
-function record(main: number, key: string, value?: string): Item {
-  if (value === undefined) {
-    const kv = KeyValue.create({ key: Buffer.from(key) })
-    return { key: encodeRevision(main, 0, true), value: KeyValue.encode(kv).finish() }
-  }
-  const kv = KeyValue.create({
-    ...{ key: Buffer.from(key), value: Buffer.from(value), version: '1' },
-    ...{ create_revision: `${main}`, mod_revision: `${main}` },
-  })
-  return { key: encodeRevision(main, 0), value: KeyValue.encode(kv).finish() }
-}
-
-function database(records: Item[], meta: Item[] = []): Bucket[] {
-  return bucketNames.map((name) => ({
-    name,
-    items: name === 'key' ? records : name === 'meta' ? meta : [],
-  }))
-}
 
 test('status of a file that etcd made is what etcdctl says, with live keys counted', async () => {
   const { status, kvs } = await recorded()
