@@ -28,6 +28,7 @@ export class Listener {
   readonly #sockets = new Set<net.Socket>()
   readonly #unsorted = new Set<net.Socket>()
   #whenEmpty: (() => void) | undefined
+  #isUnref = false
 
   constructor(at: ListenAt, options: ListenerOptions) {
     this.#options = options
@@ -53,6 +54,13 @@ export class Listener {
   stop(): void {
     this.#server.close()
     for (const socket of this.#unsorted) socket.destroy()
+  }
+
+  /** Neither the port nor a connection keeps the process alive from now on. */
+  unref(): void {
+    this.#isUnref = true
+    this.#server.unref()
+    for (const socket of this.#sockets) socket.unref()
   }
 
   /** Resolves when every connection is closed. */
@@ -95,6 +103,7 @@ export class Listener {
 
   #track(socket: net.Socket): void {
     this.#sockets.add(socket)
+    if (this.#isUnref) socket.unref()
     socket.on('error', (error) => this.#note('connection failed', error))
     socket.once('close', () => {
       this.#sockets.delete(socket)

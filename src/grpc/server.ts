@@ -56,6 +56,8 @@ export interface GrpcServerOptions {
 export interface GrpcServer {
   /** May be called several times. `port` is the one taken (0 for a unix socket). */
   listen(at: ListenAt): Promise<{ port: number }>
+  /** Neither the ports nor the connections keep the process alive from now on. */
+  unref(): void
   /** Breaks every connection and goes on to listen. */
   cutConnections(): void
   /** Refuses new calls at once, lets those under way finish for `graceMs`, then cuts them. */
@@ -110,6 +112,10 @@ class Server implements GrpcServer {
     const port = await listener.open(at)
     this.#listeners.add(listener)
     return { port }
+  }
+
+  unref(): void {
+    for (const listener of this.#listeners) listener.unref()
   }
 
   cutConnections(): void {

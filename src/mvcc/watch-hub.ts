@@ -49,6 +49,17 @@ export class WatchHub {
     watcher.home.watchers.delete(watcher.options.id)
   }
 
+  /** Ends every watcher and tells its client why. */
+  cancelAll(reason: string): void {
+    const { revision } = this.store
+    for (const watcher of [...this.synced.list(), ...this.unsynced]) {
+      this.remove(watcher)
+      const { id: watchId } = watcher.options
+      const told = { canceled: true, cancelReason: reason } as const
+      watcher.home.queue.push({ watchId, revision, events: [], ...told })
+    }
+  }
+
   /** One round over unsynced watchers that have room; true if another round has work to do now. */
   sync(): boolean {
     this.tellHistory(this.nextInLine(noWatchers))

@@ -130,6 +130,11 @@ export class WatchableStore {
     }
   }
 
+  /** Ends every watcher; streams stay open. */
+  cancelWatchers(reason: string): void {
+    this.hub.cancelAll(reason)
+  }
+
   newWatchStream(): WatchStream {
     return new WatchStream(this.store, this.hub)
   }

@@ -21,6 +21,10 @@ export interface Surroundings {
   networkClock?: Clock
   /** How long calls under way may take to end when the server stops. */
   stopGraceMs?: number
+  /** In the place of the files that the configuration names. */
+  tls?: ServerTls
+  /** The port does not keep the process alive. */
+  isBackground?: boolean
 }
 
 const stopGraceMsDefault = 500
@@ -34,7 +38,10 @@ const keepalive = {
 }
 
 export class ClientPort {
+  /** The methods as they are, without what was put around them. */
+  readonly methods: ReadonlyMap<string, Handler>
   readonly #service: ServiceParts
+  readonly #isBackground: boolean
   readonly #grpc: GrpcServer
   readonly #http: HttpParts
   readonly #httpServers: HttpServer[] = []
@@ -47,12 +54,14 @@ export class ClientPort {
     const calls = new CallMetrics(metrics, service.clock, { isExtensive })
     registerMember(metrics, service)
     const { wrap = (_path, handler) => handler } = around
+    this.methods = services(service)
     const handlers = new Map(
-      [...services(service)].map(([path, handler]) => {
+      [...this.methods].map(([path, handler]) => {
         return [path, calls.counted(path, wrap(path, handler))] as const
       }),
     )
     this.#service = service
+    this.#isBackground = around.isBackground ?? false
     this.#stopGraceMs = around.stopGraceMs ?? stopGraceMsDefault
     this.#http = { service, handlers, metrics, noteCheck: healthMetrics(metrics) }
     const isHttpApart = config.listenClientHttpUrls.length > 0
@@ -79,6 +88,7 @@ export class ClientPort {
       endpoints.push('port' in at && at.port === 0 ? url.replace(/:0\/?$/, `:${port}`) : url)
     }
     for (const url of config.listenClientHttpUrls) await this.#listenHttp(url, tls)
+    if (this.#isBackground) this.#grpc.unref()
     return endpoints
   }
 

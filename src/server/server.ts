@@ -5,6 +5,7 @@ import { etcdVersion } from '../api/version.js'
 import { Passwords } from '../auth/password.js'
 import { AuthStore } from '../auth/store.js'
 import type { Tokens } from '../auth/token.js'
+import type { Handler } from '../grpc/server.js'
 import { Lessor, minTtlSeconds } from '../lease/lessor.js'
 import { WatchableStore } from '../mvcc/watchable-store.js'
 import { openDataDir } from '../storage/data-dir.js'
@@ -37,6 +38,8 @@ export interface Server {
   readonly failed: Promise<Error>
   /** What its services work with, for a program that embeds the server. */
   readonly service: ServiceParts
+  /** By full path, as clients call them. */
+  readonly methods: ReadonlyMap<string, Handler>
   /** Breaks every client's connection; the server goes on. */
   dropConnections(): void
   /** Stops serving, writes a checkpoint, and gives the directory free. */
@@ -68,12 +71,13 @@ export async function startServer(
     const member = own(new Member(config, recovered, platform, peers(config, recovered, platform)))
     for (const url of config.listenPeerUrls) await member.transport?.listen(listenAddress(url).at)
     const port = own(new ClientPort(member.service, metrics, around))
-    const endpoints = await port.listen(await clientTls(config, platform))
+    const endpoints = await port.listen(around.tls ?? (await clientTls(config, platform)))
     if (config.initialCorruptCheck) await checkInitially(member.service)
     member.start(advertised(config, endpoints))
     await Promise.race([member.ready, member.failed.then((error) => Promise.reject(error))])
     const { memberId, clusterId } = recovered
     const { service, failed } = member
+    const { methods } = port
     const dropConnections = () => port.dropConnections()
     platform.log.info('ready to serve client requests', {
       'etcd-version': etcdVersion,
@@ -81,7 +85,7 @@ export async function startServer(
       'cluster-id': memberHex(clusterId),
       'client-urls': endpoints,
     })
-    return { endpoints, memberId, clusterId, failed, service, dropConnections, close }
+    return { endpoints, memberId, clusterId, failed, service, methods, dropConnections, close }
   } catch (error) {
     await close()
     throw error
