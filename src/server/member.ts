@@ -309,7 +309,11 @@ export class Member {
       },
       onLeader: (leader, isLeader) => this.#onLeader(leader, isLeader),
       onApplied: () => this.#onApplied(),
-      onFatal: (error) => this.#fail(error),
+      onFatal: (error) => {
+        // Nothing is applied any more: whoever waits for it would wait until the time is out.
+        this.#wait.rejectAll(new EtcdError('stopped'))
+        this.#fail(error)
+      },
     }
     const { heartbeatIntervalMs, unsafeNoFsync } = this.#config
     const timeouts = { heartbeatIntervalMs, requestTimeoutMs: requestTimeoutMs(this.#config) }

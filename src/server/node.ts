@@ -121,8 +121,10 @@ export class Node {
   /**
    * Without a leader, or while it is being replaced, the proposal waits for the next one until its
    * deadline on the clock. False: it waits.
+   * @throws EtcdError stopped
    */
   propose(data: Buffer, deadlineMs: number): boolean {
+    if (this.#stopping) throw new EtcdError('stopped')
     const isTaken = this.#parts.raft.propose(data)
     if (!isTaken) this.#held.push({ data, deadlineMs })
     this.#wake()
@@ -216,6 +218,7 @@ export class Node {
     this.#stopping = true
     this.#hasFailed = true
     this.#ticker?.cancel()
+    this.#failReads(new EtcdError('stopped'))
     this.#parts.onFatal(error)
   }
 

@@ -102,7 +102,11 @@ export class Proposer {
     if (wait.size >= waitingMax) throw new EtcdError('tooManyRequests')
     const deadlineMs = this.#deadline()
     const outcome = wait.register(id, deadlineMs)
-    node.propose(data, deadlineMs)
+    try {
+      node.propose(data, deadlineMs)
+    } catch (error) {
+      wait.reject(id, error as Error)
+    }
     return outcome
   }
 

@@ -8,7 +8,7 @@ import { silentLog } from '../../src/platform/log.js'
 import { systemRandom } from '../../src/platform/random.js'
 import { serverConfig } from '../../src/server/config.js'
 import { type Server, startServer } from '../../src/server/server.js'
-import { connected } from '../connection/connecting.js'
+import { connected, failure } from '../connection/connecting.js'
 import { FakeFiles, seededRandom } from '../support/fake-files.js'
 import { isUnanswered } from './unanswered.js'
 
@@ -123,6 +123,22 @@ describe('a power failure during the last checkpoint', () => {
     expect(survived).toBeGreaterThan(0)
     expect(survived).toBeLessThan(steps)
   })
+})
+
+test('who waits for a write when the disk fails is told at once', async () => {
+  const files = new FakeFiles({ random: seededRandom(1) })
+  const { server, endpoint } = await start(files)
+  await using connection = await connected(endpoint)
+  await connection.kv.put({ key: Buffer.from('k') })
+  files.powerFailsAfter(0)
+  const puts = Array.from({ length: 5 }, () => connection.kv.put({ key: Buffer.from('k') }))
+  for (const end of await Promise.allSettled(puts)) {
+    expect(end).toMatchObject({ reason: { message: 'etcdserver: server stopped' } })
+  }
+  expect((await server.failed).message).toContain('power')
+  expect((await failure(connection.kv.range({ key: Buffer.from('k') }))).message).toBe(
+    'etcdserver: server stopped',
+  )
 })
 
 /** What was not synced is lost. */
