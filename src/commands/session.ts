@@ -1,6 +1,7 @@
 // session.ts: the real CommandContext of one run: connections that are dialled late and closed at
 // the end, the format that --write-out names, the streams of the process. What the process gives
 // comes in as an argument, so that a test can run every command in its own process.
+import { setMaxListeners } from 'node:events'
 import type { Readable } from 'node:stream'
 import type { Connection, ConnectOptions, connect } from '../connection/connect.js'
 import type { Format, Output } from '../output/format.js'
@@ -50,6 +51,8 @@ export interface Session {
 export function newSession(parsed: Parsed, io: Io, writing: Writing): Session {
   const { printing, warn } = writing
   const ended = new AbortController()
+  // Every call that is under way listens, and there may be any number of those.
+  setMaxListeners(0, ended.signal)
   printing.closed.addEventListener('abort', () => ended.abort())
   const opened: Promise<Connection>[] = []
   let stopCatching: (() => void) | undefined
