@@ -13,6 +13,8 @@ import { type PeerTls, requestTarget, type UrlPicker } from './peer-url.js'
 
 /** As etcd: the least time between two attempts. */
 const redialMs = 100
+/** A reason may hold text of a peer, so there may be any number of them. */
+const toldReasonsMax = 16
 
 export type StreamKind = 'message' | 'msgapp'
 
@@ -38,8 +40,8 @@ export class StreamReader {
   #request: http.ClientRequest | undefined
   #redial: Timer | undefined
   #isStopped = true
-  /** Why dialling failed last, so that each reason is told once and not ten times a second. */
-  #lastReason = ''
+  /** Why dialling failed since it last worked, each reason told once and not ten times a second. */
+  readonly #toldReasons = new Set<string>()
 
   constructor(parts: StreamReaderParts) {
     this.#parts = parts
@@ -150,14 +152,14 @@ export class StreamReader {
       idle.cancel()
       onDown()
     })
-    this.#lastReason = ''
+    this.#toldReasons.clear()
     onUp()
   }
 
   #tell(url: string, reason: string): void {
     const { log, kind, peerId } = this.#parts
-    if (reason === this.#lastReason) return
-    this.#lastReason = reason
+    if (this.#toldReasons.has(reason) || this.#toldReasons.size >= toldReasonsMax) return
+    this.#toldReasons.add(reason)
     const fields = { 'remote-peer-id': memberHex(peerId), 'stream-type': kind, url, error: reason }
     log.warn('peer stream is down, dialling again', fields)
   }

@@ -35,7 +35,7 @@ export const frameHeadBytes = 8
 const frameRoomBytes = frameHeadBytes + 3 + 1 + 5 + 5 + 7
 
 /** Most bytes of an entry before its data, or of a state: tags and varints of 64 bits. */
-const prefixRoomBytes = 64
+export const prefixRoomBytes = 64
 
 /** Collects frames for one write. The running checksum goes on from frame to frame. */
 export class FrameWriter {
@@ -85,14 +85,10 @@ export class FrameWriter {
     this.#frame(RecordType.snapshot, data, emptyBuffer)
   }
 
-  entry({ Type, Term, Index, Data }: Entry): void {
+  entry(entry: Entry): void {
     const prefix = this.#prefix
-    let at = writeField(prefix, 0, 0x08, Type)
-    at = writeField(prefix, at, 0x10, Term)
-    at = writeField(prefix, at, 0x18, Index)
-    const data = Data ?? emptyBuffer
-    if (data.length > 0) at = writeField(prefix, at, 0x22, data.length)
-    this.#frame(RecordType.entry, prefix.subarray(0, at), data)
+    const length = writeEntryHead(prefix, 0, entry)
+    this.#frame(RecordType.entry, prefix.subarray(0, length), entry.Data ?? emptyBuffer)
   }
 
   state({ term, vote, commit }: HardState): void {
@@ -140,6 +136,16 @@ export class FrameWriter {
 const bufferKeptBytes = 4 * 1024 * 1024
 
 const emptyBuffer = Buffer.alloc(0)
+
+/** Writes all of an encoded entry that comes before its data; returns where that ends. */
+export function writeEntryHead(buffer: Buffer, start: number, entry: Entry): number {
+  const { Type, Term, Index, Data } = entry
+  let at = writeField(buffer, start, 0x08, Type)
+  at = writeField(buffer, at, 0x10, Term)
+  at = writeField(buffer, at, 0x18, Index)
+  const isEmpty = Data === undefined || Data.length === 0
+  return isEmpty ? at : writeField(buffer, at, 0x22, Data.length)
+}
 
 function writeField(buffer: Buffer, at: number, tag: number, value: number): number {
   assert(value >= 0 && Number.isSafeInteger(value), `${value} does not fit a record`)

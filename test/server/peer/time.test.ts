@@ -174,6 +174,8 @@ describe('a stream that is dialled', () => {
     })
     await using end = await startEnd({ id: a, clock })
     end.transport.addPeer(b, [peer.url])
+    // Both streams wait for their next attempt, and nothing else is due that soon.
+    await until(() => clock.pending().filter((delayMs) => delayMs <= 100).length === 2)
     for (let count = 2; count < 6; count++) {
       await dialledAgain(clock, () => peer.dials('message') >= count, 100)
     }
@@ -197,6 +199,27 @@ describe('a stream that is dialled', () => {
     await until(() => end.removedCount === 1 && peer.requests.length === 2)
     clock.advance(2_000)
     expect(peer.requests.filter((path) => path.includes('stream'))).toHaveLength(2)
+  })
+
+  test('is kept as long as something is heard in time', async () => {
+    const clock = newManualClock()
+    const streams: http.ServerResponse[] = []
+    const peer = await startPeer((request, response) => {
+      silent(request, response)
+      if (request.url?.includes('/message/')) streams.push(response)
+    })
+    await using end = await startEnd({ id: a, clock })
+    end.transport.addPeer(b, [peer.url])
+    await dial(end)
+    await until(() => end.transport.activeSince(b) !== undefined)
+    for (let index = 1; index < 4; index++) {
+      clock.advance(4_000)
+      const said = framed(raftMessage({ from: b, to: a, index }))
+      for (const stream of streams) stream.write(Buffer.concat(said))
+      await end.message((message) => message.index === index)
+    }
+    expect(end.transport.activeSince(b)).toBe(0)
+    expect(peer.dials('message')).toBe(1)
   })
 
   test('brings what is meant for this member, and nothing else', async () => {
