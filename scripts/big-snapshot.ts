@@ -102,4 +102,4 @@ async function main([file, megabytes = '1000']: readonly string[]): Promise<void
   await writeBigSnapshot(file, Number(megabytes) * 1e6)
 }
 
-await main(process.argv.slice(2))
+if (process.argv[1] === import.meta.filename) await main(process.argv.slice(2))

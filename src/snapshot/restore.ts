@@ -95,7 +95,10 @@ export async function restoreSnapshot(
     await write(file, restored, place, options, parts)
   } catch (error) {
     await removeUnfinished(place, parts.files)
-    throw error
+    const isOfSystem = error instanceof Error && 'code' in error && typeof error.code === 'string'
+    if (!isOfSystem || error instanceof SnapshotError) throw error
+    const reason = systemReason('write', place.dataDir, error)
+    throw new SnapshotError(`could not restore ${file} (${reason})`, { cause: error })
   }
   log.info('restored snapshot', { path: file, ...place })
   return restored

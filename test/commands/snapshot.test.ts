@@ -1,13 +1,21 @@
-// snapshot save: its words, its texts and exit codes, and what is left on the disk.
+// snapshot save and restore: their words, texts and exit codes, and what is left on the disk.
 import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { writeBigSnapshot } from '../../scripts/big-snapshot.js'
 import { type DeepPartial, SnapshotResponse } from '../../src/api/gen/rpc.js'
 import { amountText } from '../../src/commands/spinner.js'
 import { ConnectionError } from '../../src/connection/errors.js'
 import { RpcError, Status } from '../../src/grpc/status.js'
+import { memberId } from '../../src/storage/cluster-id.js'
+import { connected } from '../connection/connecting.js'
+import { recordedFile } from '../snapshot/files.js'
+import { readContents } from '../storage/bbolt/databases.js'
+import { startCuttingProxy } from '../support/cutting-proxy.js'
+import { startEmbedded } from '../support/embedded.js'
+import { FakeFiles, seededRandom } from '../support/fake-files.js'
 import { describeWithEtcd, startRealEtcd } from '../support/real-etcd.js'
 import { liveRun } from './live-run.js'
 import { lastLine, run } from './run.js'
@@ -126,6 +134,133 @@ test.each([
 ])('%i bytes and %i to come after %i ms are %j', (received, remaining, ms, text) => {
   const amount = { doneBytes: received, totalBytes: received + remaining }
   expect(amountText(amount, ms)).toBe(text)
+})
+
+test('- is standard output, and a person is told on the other one', async () => {
+  const { connection } = sending(pieces)
+  const result = await run(['snapshot', 'save', '-'], { connection })
+  expect(result).toMatchObject({ code: 0, stderr: 'Snapshot saved at -\n' })
+  expect(result.stdout.equals(Buffer.concat([database, digest]))).toBe(true)
+  const torn = await run(['snapshot', 'save', '-'], sending([{ blob: database }]))
+  expect(torn.code).toBe(5)
+})
+
+test('a full disk is told, and nothing of the file is left', async () => {
+  const files = new FakeFiles({ random: seededRandom(1) })
+  files.spaceBytes = 1024
+  const { connection } = sending(pieces)
+  const result = await run(['snapshot', 'save', '/snap.db'], { connection, files })
+  expect(result.code).toBe(5)
+  expect(lastLine(result)).toBe(
+    'Error: could not write snapshot: write /snap.db.part: no space left on device',
+  )
+  expect(await files.list('/')).toEqual([])
+})
+
+test('Ctrl-C leaves no file', async () => {
+  await using server = await startEmbedded()
+  const value = 'v'.repeat(1_000_000)
+  await using connection = await connected(server.endpoint)
+  for (let at = 0; at < 40; at++) {
+    await connection.kv.put({ key: Buffer.from(`k${at}`), value: Buffer.from(value) })
+  }
+  const words = ['snapshot', 'save', file, `--endpoints=${server.endpoint}`]
+  const live = liveRun(words, {}, { isTerminal: true })
+  await live.shows(/MB of/)
+  expect(await readdir(dir)).toEqual(['snap.db.part'])
+  live.interrupt()
+  expect(await live.code).toBe(5)
+  expect(live.stderr()).toMatch(/Error: interrupted, nothing was saved\n$/)
+  expect(await readdir(dir)).toEqual([])
+})
+
+test('a server that goes away half way leaves no file', async () => {
+  await using server = await startEmbedded()
+  await using connection = await connected(server.endpoint)
+  const value = Buffer.alloc(1_000_000, 'v')
+  for (let at = 0; at < 10; at++) await connection.kv.put({ key: Buffer.from(`k${at}`), value })
+  const target = { host: '127.0.0.1', port: server.port }
+  await using proxy = await startCuttingProxy({ target, nextLimitBytes: () => 3_000_000 })
+  await writeFile(file, 'the one before')
+  const words = ['snapshot', 'save', file, `--endpoints=127.0.0.1:${proxy.port}`]
+  const result = await run(words, { connection: 'real' })
+  expect(result.code).toBe(5)
+  expect(lastLine(result)).toMatch(/^Error: rpc error: code = Unavailable desc = /)
+  expect(await readFile(file, 'utf8')).toBe('the one before')
+  expect(await readdir(dir)).toEqual(['snap.db'])
+})
+
+const restore = (...words: string[]) => run(['snapshot', 'restore', ...words])
+
+test.each([
+  [[], 128, 'snapshot restore requires exactly one argument'],
+  [['a', 'b'], 128, 'snapshot restore requires exactly one argument'],
+  [['a', '--bump-revision=1'], 128, '--mark-compacted required if --revision-bump > 0'],
+  [['a', '--mark-compacted'], 128, '--mark-compacted required if --revision-bump > 0'],
+  [['a', '--name=n'], 1, `couldn't find local name "n" in the initial cluster configuration`],
+  [['/nosuch.db'], 1, 'open /nosuch.db: no such file or directory'],
+  [['package.json'], 1, 'snapshot missing hash but --skip-hash-check=false'],
+  [[recordedFile, '--data-dir=src'], 1, 'data-dir "src" not empty or could not be read'],
+  [[recordedFile, '--wal-dir=src'], 1, 'wal-dir "src" exists'],
+])('restore %j is refused', async (words, code, message) => {
+  const result = await restore(...words)
+  expect(result).toMatchObject({ code, dialled: [] })
+  expect(lastLine(result)).toBe(`Error: ${message}`)
+})
+
+test('restore takes every flag, and says nothing', async () => {
+  const [dataDir, walDir] = [path.join(dir, 'data'), path.join(dir, 'wal')]
+  const result = await restore(
+    recordedFile,
+    ...['--name=b', '--initial-cluster=a=http://10.0.0.1:1,b=http://10.0.0.2:1'],
+    ...['--initial-advertise-peer-urls=http://10.0.0.2:1', '--initial-cluster-token=t'],
+    ...[`--data-dir=${dataDir}`, `--wal-dir=${walDir}`, '--initial-memory-map-size=0'],
+    ...['--bump-revision=1000', '--mark-compacted'],
+  )
+  expect(result).toMatchObject({ code: 0, stdout: Buffer.alloc(0), stderr: '' })
+  expect(await readdir(walDir)).toEqual(['0000000000000000-0000000000000000.wal'])
+  const { members } = await readContents(path.join(dataDir, 'member/snap/db'))
+  const ids = ['http://10.0.0.1:1', 'http://10.0.0.2:1'].map((url) => memberId([url], 't'))
+  expect(members?.map(([key]) => key).sort()).toEqual(ids.map((id) => id.toString(16)).sort())
+  const hash = await run(['snapshot', 'hashkv', path.join(dataDir, 'member/snap/db'), '-w', 'json'])
+  expect(JSON.parse(String(hash.stdout))).toMatchObject({ compactRevision: 1117 })
+})
+
+test('a copy of a database needs --skip-hash-check', async () => {
+  const copy = path.join(dir, 'db')
+  await writeFile(copy, (await readFile(recordedFile)).subarray(0, -32))
+  const words = [copy, `--data-dir=${path.join(dir, 'data')}`]
+  expect((await restore(...words)).code).toBe(1)
+  expect((await restore(...words, '--skip-hash-check')).code).toBe(0)
+})
+
+test('a disk that is full ends a restore, and nothing of it is left', async () => {
+  const files = new FakeFiles({ random: seededRandom(1) })
+  const handle = await files.open('/s', 'create')
+  await handle.write([await readFile(recordedFile)], 0)
+  files.spaceBytes = 20_000
+  const words = ['snapshot', 'restore', '/s', '--data-dir=/data']
+  const result = await run(words, { files })
+  expect(result.code).toBe(1)
+  expect(lastLine(result)).toBe(
+    'Error: could not restore /s (write /data: no space left on device)',
+  )
+  expect(await files.list('/')).toEqual(['s'])
+})
+
+test('a person sees a restore go on, and Ctrl-C takes back what was made', async () => {
+  await writeBigSnapshot(file, 30_000_000)
+  const words = ['snapshot', 'restore', file, `--data-dir=${path.join(dir, 'data')}`]
+  const stopped = liveRun(words, {}, { isTerminal: true })
+  await stopped.shows(/Restoring .* of \d+ MB/)
+  stopped.interrupt()
+  expect(await stopped.code).toBe(5)
+  expect(stopped.stderr()).toMatch(/Error: interrupted, nothing was restored\n$/)
+  expect(await readdir(dir)).toEqual(['snap.db'])
+  const through = liveRun(words, {}, { isTerminal: true })
+  expect(await through.code).toBe(0)
+  expect(through.stdout()).toBe('')
+  expect(through.stderr()).toMatch(/snap.db is restored: member default in .*data\n$/)
 })
 
 describeWithEtcd('snapshots of a real etcd', () => {
