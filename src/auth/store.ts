@@ -219,7 +219,10 @@ export class AuthStore {
     this.#putRole({ ...role, keyPermission })
   }
 
-  /** May this be done to these keys? @throws EtcdError userEmpty, authOldRevision, permissionDenied */
+  /**
+   * May this be done to these keys?
+   * @throws EtcdError userEmpty, authOldRevision, permissionDenied
+   */
   check(who: Identity | undefined, access: Access, { key, end }: KeyInterval): void {
     if (!this.isEnabled) return
     if (who === undefined) throw new EtcdError('userEmpty')

@@ -1,6 +1,6 @@
-// apply-auth.ts: what requests about users and roles do, once they come out of the log. Questions go
-// through the log too, so that the answer is of one moment for all members, and so does a login,
-// so that every member knows its token.
+// apply-auth.ts: what requests about users and roles do, once they come out of the log. Questions
+// go through the log too, so that the answer is of one moment for all members, and so does a
+// login, so that every member knows its token.
 import type { Permission } from '../api/gen/auth.js'
 import type { InternalRaftRequest } from '../api/gen/raft_internal.js'
 import type { AuthStore } from '../auth/store.js'

@@ -2,13 +2,12 @@
 // key by key.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { Permission_Type as Type } from '../../src/api/gen/auth.js'
 import { isGrantable, permittedKeys } from '../../src/auth/permission-range.js'
 
-const READ = 0
-const WRITE = 1
-const READWRITE = 2
+const { READ, WRITE, READWRITE } = Type
 const bytes = (text: string) => Buffer.from(text, 'latin1')
-const permission = ([key, end]: readonly [string, string], permType = READWRITE) => ({
+const permission = ([key, end]: readonly [string, string], permType: Type = READWRITE) => ({
   permType,
   key: bytes(key),
   range_end: bytes(end),

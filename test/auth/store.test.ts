@@ -1,16 +1,15 @@
 // Users, roles and permissions: what each change does and refuses, and who may do what.
 import { beforeEach, describe, expect, test } from 'vitest'
+import { Permission_Type as Type } from '../../src/api/gen/auth.js'
 import { Passwords } from '../../src/auth/password.js'
 import { AuthStore } from '../../src/auth/store.js'
 import { SimpleTokens } from '../../src/auth/token.js'
 import { systemRandom } from '../../src/platform/random.js'
 import { newManualClock } from '../support/manual-clock.js'
 
-const READ = 0
-const WRITE = 1
-const READWRITE = 2
+const { READ, WRITE, READWRITE } = Type
 const bytes = (text: string) => Buffer.from(text, 'latin1')
-const permission = (key: string, end = '', permType = READWRITE) => ({
+const permission = (key: string, end = '', permType: Type = READWRITE) => ({
   permType,
   key: bytes(key),
   range_end: bytes(end),
