@@ -1,5 +1,5 @@
-// member-routes.ts: what others ask outside of raft: who the members are and what they speak, leases
-// as only the leader knows them, hashes to compare.
+// member-routes.ts: what others ask outside of raft: who the members are and what they speak,
+// leases as only the leader knows them, hashes to compare.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { LeaseInternalRequest, LeaseInternalResponse } from '../../api/gen/lease.js'
 import { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from '../../api/gen/rpc.js'
@@ -36,13 +36,13 @@ interface MemberRoute {
 
 export const promotePath = '/members/promote/'
 
-const leaseRoute = (serve: Serve): MemberRoute => ({ method: 'POST', isOfCluster: false, serve })
-const getRoute = (serve: Serve, isOfCluster: boolean): MemberRoute => ({
-  method: 'GET',
-  allow: 'GET',
-  isOfCluster,
-  serve,
-})
+function leaseRoute(serve: Serve): MemberRoute {
+  return { method: 'POST', isOfCluster: false, serve }
+}
+
+function getRoute(serve: Serve, isOfCluster: boolean): MemberRoute {
+  return { method: 'GET', allow: 'GET', isOfCluster, serve }
+}
 
 const routes: ReadonlyMap<string, MemberRoute> = new Map([
   ['/members', getRoute(serveMembers, true)],

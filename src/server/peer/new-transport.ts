@@ -1,5 +1,5 @@
-// new-transport.ts: etcd's peer protocol behind the PeerTransport interface: who the peers are, which
-// of them a message goes to, and what a request to this member is about.
+// new-transport.ts: etcd's peer protocol behind the PeerTransport interface: who the peers are,
+// which of them a message goes to, and what a request to this member is about.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { type Message, MessageType } from '../../api/gen/raft.js'
 import type { ListenAt } from '../../grpc/server.js'

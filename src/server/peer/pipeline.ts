@@ -1,6 +1,6 @@
-// pipeline.ts: messages to a peer as requests of their own: POST /raft, a few at a time. The way for
-// a message while the peer has not dialled the stream for it, and the only way to one that is no
-// member yet.
+// pipeline.ts: messages to a peer as requests of their own: POST /raft, a few at a time. The way
+// for a message while the peer has not dialled the stream for it, and the only way to one that is
+// no member yet.
 import type { Message } from '../../api/gen/raft.js'
 import type { Clock } from '../../platform/clock.js'
 import { type Identity, identityHeaders } from './identity.js'

@@ -1,5 +1,5 @@
 // snapshot-sender.ts: a snapshot to a peer: POST /raft/snapshot, the message and then the database,
-// as fast as the peer takes it. One at a time to each peer: raft asks again for what it still needs.
+// as fast as the peer takes it. One at a time to each peer: raft asks again for what it needs.
 import type { Message } from '../../api/gen/raft.js'
 import type { Clock } from '../../platform/clock.js'
 import type { Log } from '../../platform/log.js'

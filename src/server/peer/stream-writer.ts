@@ -1,6 +1,6 @@
-// stream-writer.ts: the sending end of a stream that a peer has dialled: the body of a response that
-// never ends. Messages of one turn go out together. While the peer is slow they wait, up to a limit;
-// a write that takes too long ends the stream, and the peer dials again.
+// stream-writer.ts: the sending end of a stream that a peer has dialled: the body of a response
+// that never ends. Messages of one turn go out together. While the peer is slow they wait, up to a
+// limit; a write that takes too long ends the stream, and the peer dials again.
 import type { ServerResponse } from 'node:http'
 import type { Message } from '../../api/gen/raft.js'
 import type { Clock, Timer } from '../../platform/clock.js'

@@ -284,7 +284,8 @@ describeWithEtcd('the peer port, beside a real one', () => {
     ['OWN', 412],
     ['LEARNER', 412],
   ])('does not promote %s', async (text, status) => {
-    const path = `/members/promote/${text.replace('OWN', String(own.id)).replace('LEARNER', String(own.learner))}`
+    const id = text.replace('OWN', String(own.id)).replace('LEARNER', String(own.learner))
+    const path = `/members/promote/${id}`
     expect((await expectSame({ method: 'POST', path })).status).toBe(status)
   })
 
