@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import type { LogLevel } from '../platform/log.js'
 import type { ServerConfig } from '../server/config.js'
+import { authToken } from './auth-token.js'
 import { type Environment, UsageError } from './context.js'
 import { boolean, count, durationMs, list, ValueError } from './values.js'
 
@@ -113,6 +114,15 @@ const flags: readonly ServerFlag[] = [
   })),
   flag('auto-tls', undefined, 'make a certificate for the client port', (text) => ({
     autoTls: boolean(text),
+  })),
+  flag('auth-token', '<string>', 'kind of token: simple, or jwt,sign-method=...', (text) => ({
+    authToken: authToken(text),
+  })),
+  flag('auth-token-ttl', '<int>', 'seconds that a simple token lives unused', (text) => ({
+    authTokenTtlSeconds: count(text),
+  })),
+  flag('bcrypt-cost', '<int>', 'work of hashing a password, 4 to 31', (text) => ({
+    bcryptCost: count(text),
   })),
   flag('unsafe-no-fsync', undefined, 'answer before the log is on disk', (text) => ({
     unsafeNoFsync: boolean(text),
