@@ -52,14 +52,14 @@ function currentTest(): string | undefined {
   return undefined
 }
 
-/** The first place in the stack that is not of this library. */
+/** The first place in the stack that is not in the folder of this library. */
 function callerPlace(): string {
   const lines = (new Error().stack ?? '').split('\n').slice(1)
-  const foreign = lines.find((line) => !isOurs(line))
+  const own = folderOf(lines[0] ?? '')
+  const isForeign = (line: string) => folderOf(line) !== own && !/node:|<anonymous>/.test(line)
+  const foreign = lines.find(isForeign)
   return foreign?.replace(/^\s*at\s+(async\s+)?/, '') ?? 'an unknown place'
 }
 
-const ownFolder = new URL('.', import.meta.url).pathname
-
-const isOurs = (line: string): boolean =>
-  line.includes(ownFolder) || line.includes('node:internal') || line.includes('<anonymous>')
+/** `    at f (/some/where/file.js:1:2)` is in /some/where. */
+const folderOf = (line: string): string => /\(?([^( ]*)\/[^/]*$/.exec(line)?.[1] ?? ''
