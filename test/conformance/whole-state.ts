@@ -72,15 +72,25 @@ async function makeUsers({ auth }: Connection): Promise<void> {
 
 export type WholeState = Awaited<ReturnType<typeof wholeState>>
 
+export interface Depth {
+  /** How many revisions are looked at, counted from the newest; all that are kept, by default. */
+  revisionsMax?: number
+  /** Content is compared by HashKV alone, not by what a read gives. */
+  isHashed?: boolean
+}
+
 /** Of all that clients can see, what must not change when another server takes over. */
-export async function wholeState(of: Connection) {
+export async function wholeState(of: Connection, depth: Depth = {}) {
+  const { revisionsMax = Number.POSITIVE_INFINITY, isHashed = false } = depth
   const { header, count } = await of.kv.range({ ...everything, count_only: true })
   const revision = Number(header?.revision)
   const { compact_revision } = await of.maintenance.hashKV({ revision: '0' })
   const pairs: Record<number, string> = {}
   const hashes: Record<number, number> = {}
-  for (let at = Number(compact_revision); at <= revision; at++) {
-    pairs[at] = contentDigest(await of.rangeRaw({ ...everything, revision: String(at) }))
+  const oldest = Math.max(Number(compact_revision), revision - revisionsMax + 1)
+  for (let at = oldest; at <= revision; at++) {
+    if (!isHashed)
+      pairs[at] = contentDigest(await of.rangeRaw({ ...everything, revision: String(at) }))
     // 3.4 does not tell the hash of the compaction itself.
     if (at === Number(compact_revision)) continue
     hashes[at] = (await of.maintenance.hashKV({ revision: String(at) })).hash
