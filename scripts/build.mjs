@@ -5,6 +5,8 @@
 //   server.cjs           `tsctl server`, loaded only by that command
 //   chalk.cjs, ...       packages that few commands need
 //   index.js, types/     the library (types only for a package: `--types`, or npm pack)
+//   library.js           the server for programs and tests; vitest.js, jest.js and node-test.js
+//                        beside it; library.cjs and jest.cjs for those that require()
 //
 // How a `get` starts is what the form was chosen by. Processor time of whole processes, smallest
 // of 25 runs, where `node -e 0` takes 61 ms and 20 lines of node:http2 by hand take 79:
@@ -97,8 +99,48 @@ const commonJs = { ...common, format: 'cjs', supported: { 'dynamic-import': fals
 const requireInModule =
   "import { createRequire } from 'node:module';" + 'const require = createRequire(import.meta.url);'
 
+/** Packages that the user has to have: a client for the library, the test runner of a test. */
+const usersPackages = {
+  name: 'users-packages',
+  setup(context) {
+    context.onResolve({ filter: /^(etcd3|vitest)$/ }, ({ path: name }) => {
+      return { path: name, external: true }
+    })
+  },
+}
+
+/** What stands on the library shares the one that is there. */
+const libraryApart = (extension) => ({
+  name: 'library-apart',
+  setup(context) {
+    context.onResolve({ filter: /^\.\/library\.js$/ }, () => {
+      return { path: `./library.${extension}`, external: true }
+    })
+  },
+})
+
+/** The server as a library, and what test runners need of it. */
+function libraryBundles() {
+  const esm = { ...common, format: 'esm', banner: { js: requireInModule } }
+  const entry = (name, options, plugins) => {
+    const file = name === 'library' ? 'library' : `library-${name}`
+    const extension = options.format === 'esm' ? 'js' : 'cjs'
+    const outfile = path.join(next, `${name}.${extension}`)
+    return build({ ...options, entryPoints: [`src/server/${file}.ts`], outfile, plugins })
+  }
+  return [
+    entry('library', esm, [usersPackages]),
+    entry('library', commonJs, [usersPackages]),
+    ...['vitest', 'jest', 'node-test'].map((name) =>
+      entry(name, esm, [usersPackages, libraryApart('js')]),
+    ),
+    entry('jest', commonJs, [usersPackages, libraryApart('cjs')]),
+  ]
+}
+
 async function bundle() {
   await Promise.all([
+    ...libraryBundles(),
     build({
       ...commonJs,
       entryPoints: ['src/main.ts'],
@@ -110,6 +152,7 @@ async function bundle() {
       ...commonJs,
       entryPoints: ['src/commands/server.ts'],
       outfile: path.join(next, 'server.cjs'),
+      plugins: [usersPackages],
     }),
     build({
       ...common,

@@ -1,5 +1,6 @@
 // child.ts: a command that is run for the user (`watch … -- command`, `lock NAME command`). It
-// writes where we write and reads nothing. How it ended is told in Go's words.
+// writes where we write, and reads nothing unless it is told to. How it ended is told in Go's
+// words.
 import { spawn } from 'node:child_process'
 import { quoted } from '../output/quote.js'
 
@@ -18,8 +19,9 @@ export interface Child {
 export function startChild(
   [file = '', ...args]: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
+  { stdin = 'ignore' }: { stdin?: 'ignore' | 'inherit' } = {},
 ): Child {
-  const child = spawn(file, args, { env, stdio: ['ignore', 'inherit', 'inherit'] })
+  const child = spawn(file, args, { env, stdio: [stdin, 'inherit', 'inherit'] })
   const ending = new Promise<Ending>((resolve) => {
     child.on('error', (error) => {
       // A signal that could not be sent is an error of the child, too, and no end of it.

@@ -150,10 +150,11 @@ export function serverWords(command: Command, { except = [] as readonly string[]
 export function serverSettings(
   typed: Readonly<Record<string, unknown>>,
   env: Environment,
-  defaults: { logLevel: LogLevel },
+  { logLevel: defaultLevel, except = [] }: { logLevel: LogLevel; except?: readonly string[] },
 ): ServerSettings {
   const given: Partial<ServerConfig> = {}
   for (const each of flags) {
+    if (except.includes(each.name)) continue
     const text = textOf(each.name, typed, env)
     if (text !== undefined) Object.assign(given, checked(each.name, text, each.read))
   }
@@ -162,7 +163,7 @@ export function serverSettings(
   given.autoCompactionRetention = checked('auto-compaction-retention', retention, (text) =>
     compactionRetention(text, mode),
   )
-  const level = textOf('log-level', typed, env) ?? defaults.logLevel
+  const level = textOf('log-level', typed, env) ?? defaultLevel
   const logLevel = checked('log-level', level, (text) =>
     oneOf<LogLevel>(text, ['debug', 'info', 'warn', 'error']),
   )

@@ -12,7 +12,11 @@ import {
   defineCommand,
   UsageError,
 } from './context.js'
+import { runCommand } from './run.js'
 import { serverSettings, serverWords } from './server-flags.js'
+
+/** Both commands that start a server are in one bundle, so that it holds the server once. */
+export { runCommand }
 
 export interface ServerOptions {
   config: ServerConfig

@@ -163,4 +163,11 @@ export const table: readonly Entry[] = [
     isOurs: true,
     load: async () => (await import('./server.js')).serverCommand,
   },
+  {
+    name: 'run',
+    summary: 'Runs a command beside a server of its own, with its data in memory',
+    group: server,
+    isOurs: true,
+    load: async () => (await import('./server.js')).runCommand,
+  },
 ]
