@@ -56,12 +56,16 @@ for (const name of readdirSync(outDir)) {
 await import('./gen-schema.js')
 
 /**
- * Two changes to what ts-proto writes. Bytes are views of the input instead of copies, which
- * holds because every caller decodes a Buffer. And in raft and wal messages the guards that leave
- * out zero scalars go, because etcd writes those always.
+ * Three changes to what ts-proto writes. Bytes are views of the input instead of copies, which
+ * holds because every caller decodes a Buffer. Absent bytes are one shared empty buffer instead of
+ * a new one each. And in raft and wal messages the guards that leave out zero scalars go, because
+ * etcd writes those always.
  */
 function adapted(source: string, isInternal: boolean): string {
-  const views = source.replaceAll('Buffer.from(reader.bytes())', 'reader.bytes() as Buffer')
+  const views = source
+    .replaceAll('Buffer.from(reader.bytes())', 'reader.bytes() as Buffer')
+    .replaceAll('Buffer.alloc(0)', 'noBytes')
+    .replace(/\nexport const protobufPackage[^]*noBytes/, '\nconst noBytes = Buffer.alloc(0);$&')
   if (!isInternal) return views
   const guard = / {4}if \(message\.\w+ !== (?:0|0n|false|"")\) \{\n((?: {6}.*\n)+?) {4}\}\n/g
   return views.replace(guard, (_, body: string) => body.replace(/^ {2}/gm, ''))

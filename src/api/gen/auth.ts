@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 
+const noBytes = Buffer.alloc(0);
 export const protobufPackage = "authpb";
 
 export const protobufFileName = "auth.proto";
@@ -109,7 +110,7 @@ export const UserAddOptions: MessageFns<UserAddOptions> = {
 };
 
 function createBaseUser(): User {
-  return { name: Buffer.alloc(0), password: Buffer.alloc(0), roles: [], options: undefined };
+  return { name: noBytes, password: noBytes, roles: [], options: undefined };
 }
 
 export const User: MessageFns<User> = {
@@ -191,8 +192,8 @@ export const User: MessageFns<User> = {
   },
   fromPartial(object: DeepPartial<User>): User {
     const message = createBaseUser();
-    message.name = object.name ?? Buffer.alloc(0);
-    message.password = object.password ?? Buffer.alloc(0);
+    message.name = object.name ?? noBytes;
+    message.password = object.password ?? noBytes;
     message.roles = object.roles?.map((e) => e) || [];
     message.options = (object.options !== undefined && object.options !== null)
       ? UserAddOptions.fromPartial(object.options)
@@ -202,7 +203,7 @@ export const User: MessageFns<User> = {
 };
 
 function createBasePermission(): Permission {
-  return { permType: 0, key: Buffer.alloc(0), range_end: Buffer.alloc(0) };
+  return { permType: 0, key: noBytes, range_end: noBytes };
 }
 
 export const Permission: MessageFns<Permission> = {
@@ -274,14 +275,14 @@ export const Permission: MessageFns<Permission> = {
   fromPartial(object: DeepPartial<Permission>): Permission {
     const message = createBasePermission();
     message.permType = object.permType ?? 0;
-    message.key = object.key ?? Buffer.alloc(0);
-    message.range_end = object.range_end ?? Buffer.alloc(0);
+    message.key = object.key ?? noBytes;
+    message.range_end = object.range_end ?? noBytes;
     return message;
   },
 };
 
 function createBaseRole(): Role {
-  return { name: Buffer.alloc(0), keyPermission: [] };
+  return { name: noBytes, keyPermission: [] };
 }
 
 export const Role: MessageFns<Role> = {
@@ -341,7 +342,7 @@ export const Role: MessageFns<Role> = {
   },
   fromPartial(object: DeepPartial<Role>): Role {
     const message = createBaseRole();
-    message.name = object.name ?? Buffer.alloc(0);
+    message.name = object.name ?? noBytes;
     message.keyPermission = object.keyPermission?.map((e) => Permission.fromPartial(e)) || [];
     return message;
   },

@@ -9,6 +9,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { KeyValue } from "./kv.js";
 import { ResponseHeader } from "./rpc.js";
 
+const noBytes = Buffer.alloc(0);
 export const protobufPackage = "v3electionpb";
 
 export const protobufFileName = "election.proto";
@@ -83,7 +84,7 @@ export interface ProclaimResponse {
 }
 
 function createBaseCampaignRequest(): CampaignRequest {
-  return { name: Buffer.alloc(0), lease: "0", value: Buffer.alloc(0) };
+  return { name: noBytes, lease: "0", value: noBytes };
 }
 
 export const CampaignRequest: MessageFns<CampaignRequest> = {
@@ -154,9 +155,9 @@ export const CampaignRequest: MessageFns<CampaignRequest> = {
   },
   fromPartial(object: DeepPartial<CampaignRequest>): CampaignRequest {
     const message = createBaseCampaignRequest();
-    message.name = object.name ?? Buffer.alloc(0);
+    message.name = object.name ?? noBytes;
     message.lease = object.lease ?? "0";
-    message.value = object.value ?? Buffer.alloc(0);
+    message.value = object.value ?? noBytes;
     return message;
   },
 };
@@ -233,7 +234,7 @@ export const CampaignResponse: MessageFns<CampaignResponse> = {
 };
 
 function createBaseLeaderKey(): LeaderKey {
-  return { name: Buffer.alloc(0), key: Buffer.alloc(0), rev: "0", lease: "0" };
+  return { name: noBytes, key: noBytes, rev: "0", lease: "0" };
 }
 
 export const LeaderKey: MessageFns<LeaderKey> = {
@@ -315,8 +316,8 @@ export const LeaderKey: MessageFns<LeaderKey> = {
   },
   fromPartial(object: DeepPartial<LeaderKey>): LeaderKey {
     const message = createBaseLeaderKey();
-    message.name = object.name ?? Buffer.alloc(0);
-    message.key = object.key ?? Buffer.alloc(0);
+    message.name = object.name ?? noBytes;
+    message.key = object.key ?? noBytes;
     message.rev = object.rev ?? "0";
     message.lease = object.lease ?? "0";
     return message;
@@ -324,7 +325,7 @@ export const LeaderKey: MessageFns<LeaderKey> = {
 };
 
 function createBaseLeaderRequest(): LeaderRequest {
-  return { name: Buffer.alloc(0) };
+  return { name: noBytes };
 }
 
 export const LeaderRequest: MessageFns<LeaderRequest> = {
@@ -373,7 +374,7 @@ export const LeaderRequest: MessageFns<LeaderRequest> = {
   },
   fromPartial(object: DeepPartial<LeaderRequest>): LeaderRequest {
     const message = createBaseLeaderRequest();
-    message.name = object.name ?? Buffer.alloc(0);
+    message.name = object.name ?? noBytes;
     return message;
   },
 };
@@ -562,7 +563,7 @@ export const ResignResponse: MessageFns<ResignResponse> = {
 };
 
 function createBaseProclaimRequest(): ProclaimRequest {
-  return { leader: undefined, value: Buffer.alloc(0) };
+  return { leader: undefined, value: noBytes };
 }
 
 export const ProclaimRequest: MessageFns<ProclaimRequest> = {
@@ -625,7 +626,7 @@ export const ProclaimRequest: MessageFns<ProclaimRequest> = {
     message.leader = (object.leader !== undefined && object.leader !== null)
       ? LeaderKey.fromPartial(object.leader)
       : undefined;
-    message.value = object.value ?? Buffer.alloc(0);
+    message.value = object.value ?? noBytes;
     return message;
   },
 };

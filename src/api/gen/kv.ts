@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 
+const noBytes = Buffer.alloc(0);
 export const protobufPackage = "mvccpb";
 
 export const protobufFileName = "kv.proto";
@@ -50,11 +51,11 @@ export namespace Event_EventType {
 
 function createBaseKeyValue(): KeyValue {
   return {
-    key: Buffer.alloc(0),
+    key: noBytes,
     create_revision: "0",
     mod_revision: "0",
     version: "0",
-    value: Buffer.alloc(0),
+    value: noBytes,
     lease: "0",
   };
 }
@@ -160,11 +161,11 @@ export const KeyValue: MessageFns<KeyValue> = {
   },
   fromPartial(object: DeepPartial<KeyValue>): KeyValue {
     const message = createBaseKeyValue();
-    message.key = object.key ?? Buffer.alloc(0);
+    message.key = object.key ?? noBytes;
     message.create_revision = object.create_revision ?? "0";
     message.mod_revision = object.mod_revision ?? "0";
     message.version = object.version ?? "0";
-    message.value = object.value ?? Buffer.alloc(0);
+    message.value = object.value ?? noBytes;
     message.lease = object.lease ?? "0";
     return message;
   },

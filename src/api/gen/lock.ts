@@ -8,6 +8,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ResponseHeader } from "./rpc.js";
 
+const noBytes = Buffer.alloc(0);
 export const protobufPackage = "v3lockpb";
 
 export const protobufFileName = "lock.proto";
@@ -41,7 +42,7 @@ export interface UnlockResponse {
 }
 
 function createBaseLockRequest(): LockRequest {
-  return { name: Buffer.alloc(0), lease: "0" };
+  return { name: noBytes, lease: "0" };
 }
 
 export const LockRequest: MessageFns<LockRequest> = {
@@ -101,14 +102,14 @@ export const LockRequest: MessageFns<LockRequest> = {
   },
   fromPartial(object: DeepPartial<LockRequest>): LockRequest {
     const message = createBaseLockRequest();
-    message.name = object.name ?? Buffer.alloc(0);
+    message.name = object.name ?? noBytes;
     message.lease = object.lease ?? "0";
     return message;
   },
 };
 
 function createBaseLockResponse(): LockResponse {
-  return { header: undefined, key: Buffer.alloc(0) };
+  return { header: undefined, key: noBytes };
 }
 
 export const LockResponse: MessageFns<LockResponse> = {
@@ -171,13 +172,13 @@ export const LockResponse: MessageFns<LockResponse> = {
     message.header = (object.header !== undefined && object.header !== null)
       ? ResponseHeader.fromPartial(object.header)
       : undefined;
-    message.key = object.key ?? Buffer.alloc(0);
+    message.key = object.key ?? noBytes;
     return message;
   },
 };
 
 function createBaseUnlockRequest(): UnlockRequest {
-  return { key: Buffer.alloc(0) };
+  return { key: noBytes };
 }
 
 export const UnlockRequest: MessageFns<UnlockRequest> = {
@@ -226,7 +227,7 @@ export const UnlockRequest: MessageFns<UnlockRequest> = {
   },
   fromPartial(object: DeepPartial<UnlockRequest>): UnlockRequest {
     const message = createBaseUnlockRequest();
-    message.key = object.key ?? Buffer.alloc(0);
+    message.key = object.key ?? noBytes;
     return message;
   },
 };

@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 
+const noBytes = Buffer.alloc(0);
 export const protobufPackage = "raftpb";
 
 export const protobufFileName = "raft.proto";
@@ -149,7 +150,7 @@ export interface ConfChange {
 }
 
 function createBaseEntry(): Entry {
-  return { Type: 0, Term: 0, Index: 0, Data: Buffer.alloc(0) };
+  return { Type: 0, Term: 0, Index: 0, Data: noBytes };
 }
 
 export const Entry: MessageFns<Entry> = {
@@ -234,7 +235,7 @@ export const Entry: MessageFns<Entry> = {
     message.Type = object.Type ?? 0;
     message.Term = object.Term ?? 0;
     message.Index = object.Index ?? 0;
-    message.Data = object.Data ?? Buffer.alloc(0);
+    message.Data = object.Data ?? noBytes;
     return message;
   },
 };
@@ -476,7 +477,7 @@ export const SnapshotMetadata: MessageFns<SnapshotMetadata> = {
 };
 
 function createBaseSnapshot(): Snapshot {
-  return { data: Buffer.alloc(0), metadata: undefined };
+  return { data: noBytes, metadata: undefined };
 }
 
 export const Snapshot: MessageFns<Snapshot> = {
@@ -536,7 +537,7 @@ export const Snapshot: MessageFns<Snapshot> = {
   },
   fromPartial(object: DeepPartial<Snapshot>): Snapshot {
     const message = createBaseSnapshot();
-    message.data = object.data ?? Buffer.alloc(0);
+    message.data = object.data ?? noBytes;
     message.metadata = (object.metadata !== undefined && object.metadata !== null)
       ? SnapshotMetadata.fromPartial(object.metadata)
       : undefined;
@@ -557,7 +558,7 @@ function createBaseMessage(): Message {
     snapshot: undefined,
     reject: false,
     rejectHint: 0,
-    context: Buffer.alloc(0),
+    context: noBytes,
   };
 }
 
@@ -744,7 +745,7 @@ export const Message: MessageFns<Message> = {
       : undefined;
     message.reject = object.reject ?? false;
     message.rejectHint = object.rejectHint ?? 0;
-    message.context = object.context ?? Buffer.alloc(0);
+    message.context = object.context ?? noBytes;
     return message;
   },
 };
@@ -832,7 +833,7 @@ export const HardState: MessageFns<HardState> = {
 };
 
 function createBaseConfChange(): ConfChange {
-  return { id: 0n, type: 0, node_id: 0n, context: Buffer.alloc(0) };
+  return { id: 0n, type: 0, node_id: 0n, context: noBytes };
 }
 
 export const ConfChange: MessageFns<ConfChange> = {
@@ -917,7 +918,7 @@ export const ConfChange: MessageFns<ConfChange> = {
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
     message.type = object.type ?? 0;
     message.node_id = (object.node_id !== undefined && object.node_id !== null) ? BigInt(object.node_id) : 0n;
-    message.context = object.context ?? Buffer.alloc(0);
+    message.context = object.context ?? noBytes;
     return message;
   },
 };

@@ -9,6 +9,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Permission, UserAddOptions } from "./auth.js";
 import { Event, KeyValue } from "./kv.js";
 
+const noBytes = Buffer.alloc(0);
 export const protobufPackage = "etcdserverpb";
 
 export const protobufFileName = "rpc.proto";
@@ -863,8 +864,8 @@ export const ResponseHeader: MessageFns<ResponseHeader> = {
 
 function createBaseRangeRequest(): RangeRequest {
   return {
-    key: Buffer.alloc(0),
-    range_end: Buffer.alloc(0),
+    key: noBytes,
+    range_end: noBytes,
     limit: "0",
     revision: "0",
     sort_order: 0,
@@ -1057,8 +1058,8 @@ export const RangeRequest: MessageFns<RangeRequest> = {
   },
   fromPartial(object: DeepPartial<RangeRequest>): RangeRequest {
     const message = createBaseRangeRequest();
-    message.key = object.key ?? Buffer.alloc(0);
-    message.range_end = object.range_end ?? Buffer.alloc(0);
+    message.key = object.key ?? noBytes;
+    message.range_end = object.range_end ?? noBytes;
     message.limit = object.limit ?? "0";
     message.revision = object.revision ?? "0";
     message.sort_order = object.sort_order ?? 0;
@@ -1226,8 +1227,8 @@ export const RangeStreamResponse: MessageFns<RangeStreamResponse> = {
 
 function createBasePutRequest(): PutRequest {
   return {
-    key: Buffer.alloc(0),
-    value: Buffer.alloc(0),
+    key: noBytes,
+    value: noBytes,
     lease: "0",
     prev_kv: false,
     ignore_value: false,
@@ -1336,8 +1337,8 @@ export const PutRequest: MessageFns<PutRequest> = {
   },
   fromPartial(object: DeepPartial<PutRequest>): PutRequest {
     const message = createBasePutRequest();
-    message.key = object.key ?? Buffer.alloc(0);
-    message.value = object.value ?? Buffer.alloc(0);
+    message.key = object.key ?? noBytes;
+    message.value = object.value ?? noBytes;
     message.lease = object.lease ?? "0";
     message.prev_kv = object.prev_kv ?? false;
     message.ignore_value = object.ignore_value ?? false;
@@ -1418,7 +1419,7 @@ export const PutResponse: MessageFns<PutResponse> = {
 };
 
 function createBaseDeleteRangeRequest(): DeleteRangeRequest {
-  return { key: Buffer.alloc(0), range_end: Buffer.alloc(0), prev_kv: false };
+  return { key: noBytes, range_end: noBytes, prev_kv: false };
 }
 
 export const DeleteRangeRequest: MessageFns<DeleteRangeRequest> = {
@@ -1489,8 +1490,8 @@ export const DeleteRangeRequest: MessageFns<DeleteRangeRequest> = {
   },
   fromPartial(object: DeepPartial<DeleteRangeRequest>): DeleteRangeRequest {
     const message = createBaseDeleteRangeRequest();
-    message.key = object.key ?? Buffer.alloc(0);
-    message.range_end = object.range_end ?? Buffer.alloc(0);
+    message.key = object.key ?? noBytes;
+    message.range_end = object.range_end ?? noBytes;
     message.prev_kv = object.prev_kv ?? false;
     return message;
   },
@@ -1660,13 +1661,13 @@ function createBaseCompare(): Compare {
   return {
     result: 0,
     target: 0,
-    key: Buffer.alloc(0),
+    key: noBytes,
     version: undefined,
     create_revision: undefined,
     mod_revision: undefined,
     value: undefined,
     lease: undefined,
-    range_end: Buffer.alloc(0),
+    range_end: noBytes,
   };
 }
 
@@ -1806,13 +1807,13 @@ export const Compare: MessageFns<Compare> = {
     const message = createBaseCompare();
     message.result = object.result ?? 0;
     message.target = object.target ?? 0;
-    message.key = object.key ?? Buffer.alloc(0);
+    message.key = object.key ?? noBytes;
     message.version = object.version ?? undefined;
     message.create_revision = object.create_revision ?? undefined;
     message.mod_revision = object.mod_revision ?? undefined;
     message.value = object.value ?? undefined;
     message.lease = object.lease ?? undefined;
-    message.range_end = object.range_end ?? Buffer.alloc(0);
+    message.range_end = object.range_end ?? noBytes;
     return message;
   },
 };
@@ -2313,8 +2314,8 @@ export const WatchRequest: MessageFns<WatchRequest> = {
 
 function createBaseWatchCreateRequest(): WatchCreateRequest {
   return {
-    key: Buffer.alloc(0),
-    range_end: Buffer.alloc(0),
+    key: noBytes,
+    range_end: noBytes,
     start_revision: "0",
     progress_notify: false,
     filters: [],
@@ -2461,8 +2462,8 @@ export const WatchCreateRequest: MessageFns<WatchCreateRequest> = {
   },
   fromPartial(object: DeepPartial<WatchCreateRequest>): WatchCreateRequest {
     const message = createBaseWatchCreateRequest();
-    message.key = object.key ?? Buffer.alloc(0);
-    message.range_end = object.range_end ?? Buffer.alloc(0);
+    message.key = object.key ?? noBytes;
+    message.range_end = object.range_end ?? noBytes;
     message.start_revision = object.start_revision ?? "0";
     message.progress_notify = object.progress_notify ?? false;
     message.filters = object.filters?.map((e) => e) || [];
@@ -5175,7 +5176,7 @@ export const SnapshotRequest: MessageFns<SnapshotRequest> = {
 };
 
 function createBaseSnapshotResponse(): SnapshotResponse {
-  return { header: undefined, remaining_bytes: "0", blob: Buffer.alloc(0), version: "" };
+  return { header: undefined, remaining_bytes: "0", blob: noBytes, version: "" };
 }
 
 export const SnapshotResponse: MessageFns<SnapshotResponse> = {
@@ -5261,7 +5262,7 @@ export const SnapshotResponse: MessageFns<SnapshotResponse> = {
       ? ResponseHeader.fromPartial(object.header)
       : undefined;
     message.remaining_bytes = object.remaining_bytes ?? "0";
-    message.blob = object.blob ?? Buffer.alloc(0);
+    message.blob = object.blob ?? noBytes;
     message.version = object.version ?? "";
     return message;
   },
@@ -7444,7 +7445,7 @@ export const AuthRoleGrantPermissionResponse: MessageFns<AuthRoleGrantPermission
 };
 
 function createBaseAuthRoleRevokePermissionRequest(): AuthRoleRevokePermissionRequest {
-  return { role: "", key: Buffer.alloc(0), range_end: Buffer.alloc(0) };
+  return { role: "", key: noBytes, range_end: noBytes };
 }
 
 export const AuthRoleRevokePermissionRequest: MessageFns<AuthRoleRevokePermissionRequest> = {
@@ -7516,8 +7517,8 @@ export const AuthRoleRevokePermissionRequest: MessageFns<AuthRoleRevokePermissio
   fromPartial(object: DeepPartial<AuthRoleRevokePermissionRequest>): AuthRoleRevokePermissionRequest {
     const message = createBaseAuthRoleRevokePermissionRequest();
     message.role = object.role ?? "";
-    message.key = object.key ?? Buffer.alloc(0);
-    message.range_end = object.range_end ?? Buffer.alloc(0);
+    message.key = object.key ?? noBytes;
+    message.range_end = object.range_end ?? noBytes;
     return message;
   },
 };

@@ -8,6 +8,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ConfState } from "./raft.js";
 
+const noBytes = Buffer.alloc(0);
 export const protobufPackage = "walpb";
 
 export const protobufFileName = "wal.proto";
@@ -46,7 +47,7 @@ export interface SnapFile {
 }
 
 function createBaseRecord(): Record {
-  return { type: 0, crc: 0, data: Buffer.alloc(0) };
+  return { type: 0, crc: 0, data: noBytes };
 }
 
 export const Record: MessageFns<Record> = {
@@ -118,7 +119,7 @@ export const Record: MessageFns<Record> = {
     const message = createBaseRecord();
     message.type = object.type ?? 0;
     message.crc = object.crc ?? 0;
-    message.data = object.data ?? Buffer.alloc(0);
+    message.data = object.data ?? noBytes;
     return message;
   },
 };
@@ -276,7 +277,7 @@ export const Metadata: MessageFns<Metadata> = {
 };
 
 function createBaseSnapFile(): SnapFile {
-  return { crc: 0, data: Buffer.alloc(0) };
+  return { crc: 0, data: noBytes };
 }
 
 export const SnapFile: MessageFns<SnapFile> = {
@@ -335,7 +336,7 @@ export const SnapFile: MessageFns<SnapFile> = {
   fromPartial(object: DeepPartial<SnapFile>): SnapFile {
     const message = createBaseSnapFile();
     message.crc = object.crc ?? 0;
-    message.data = object.data ?? Buffer.alloc(0);
+    message.data = object.data ?? noBytes;
     return message;
   },
 };
