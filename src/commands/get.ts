@@ -3,6 +3,7 @@
 // is then as fast as the network is.
 import type { Command } from 'commander'
 import type { DeepPartial, RangeRequest } from '../api/gen/rpc.js'
+import { fieldAt, rangeTag } from '../output/wire.js'
 import { type CommandContext, defineCommand, UsageError } from './context.js'
 import { checkRangeFlags, keyRange } from './ranges.js'
 import { int64 } from './values.js'
@@ -30,6 +31,8 @@ export interface GetOptions {
   request: DeepPartial<RangeRequest>
   countOnly: boolean
   valuesOnly: boolean
+  /** Ask for the answer in pieces. */
+  stream: boolean
   /** The snapshot file to read instead of asking a server. */
   snapshot: string | undefined
 }
@@ -79,7 +82,8 @@ export function getOptions(flags: GetFlags, args: readonly string[]): GetOptions
     ...revisionFilters(flags),
   }
   const snapshot = flags.snapshot === '' ? undefined : flags.snapshot
-  return { request, countOnly: flags.countOnly, valuesOnly: flags.printValueOnly, snapshot }
+  const { stream, countOnly, printValueOnly: valuesOnly } = flags
+  return { request, countOnly, valuesOnly, stream, snapshot }
 }
 
 function isSerializable(consistency: string): boolean {
@@ -143,9 +147,41 @@ export async function runGet(ctx: CommandContext, options: GetOptions): Promise<
   if (snapshot !== undefined) return look(ctx, snapshot, options)
   const budget = ctx.commandBudget()
   const connection = await ctx.connect()
+  if (options.stream) return printPieces(ctx, connection.rangeStream(request, budget()), options)
   const answer = await connection.rangeRaw(request, budget())
   checkFormat(ctx, options)
   await ctx.printRange(answer, { valuesOnly })
+}
+
+/**
+ * Lines are printed as their pieces come, so that a range of any size takes little memory. Every
+ * other format is of one message, and waits for the last piece.
+ */
+async function printPieces(
+  ctx: CommandContext,
+  pieces: AsyncIterable<Buffer>,
+  options: GetOptions,
+): Promise<void> {
+  const { valuesOnly } = options
+  const waiting: Buffer[] = []
+  for await (const piece of pieces) {
+    if (ctx.globals.writeOut !== 'simple') waiting.push(piece)
+    else {
+      checkFormat(ctx, options)
+      await ctx.printRange(piece, { valuesOnly })
+    }
+  }
+  checkFormat(ctx, options)
+  if (ctx.globals.writeOut !== 'simple') await ctx.printRange(merged(waiting), { valuesOnly })
+}
+
+/** The header, which comes last, is moved to where it stands in an answer of one piece. */
+function merged(pieces: readonly Buffer[]): Buffer {
+  const last = pieces.at(-1) ?? Buffer.alloc(0)
+  const field = { tag: 0, from: 0, to: 0 }
+  if (last.length > 0) fieldAt(last, 0, last.length, field)
+  const end = field.tag === rangeTag.header ? field.to : 0
+  return Buffer.concat([last.subarray(0, end), ...pieces.slice(0, -1), last.subarray(end)])
 }
 
 async function look(ctx: CommandContext, file: string, options: GetOptions): Promise<void> {

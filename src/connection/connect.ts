@@ -99,6 +99,10 @@ function newConnection(
       const bytes = codecs.range.request.encode(codecs.range.request.fromPartial(request)).finish()
       return calls.unary(methodPath('KV', 'range'), bytes, 'read', options)
     },
+    async *rangeStream(range, options) {
+      const { rangePieces } = await import('./range-stream.js')
+      yield* rangePieces(calls, { range, endpointCount }, options)
+    },
     watch: (create, options) =>
       lateWatch(async () => (await import('./watch-stream.js')).newWatch(calls, create, options)),
     async *keepAlive(leaseId, { signal, once } = {}) {

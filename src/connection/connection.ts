@@ -76,6 +76,11 @@ export interface Connection {
   readonly auth: AuthClient
   /** The undecoded RangeResponse, for answers too large to decode at once. */
   rangeRaw(request: DeepPartial<RangeRequest>, options?: CallOptions): Promise<Buffer>
+  /**
+   * The same in pieces, as they come. Each is an undecoded RangeResponse; all of them one after the
+   * other are one, too. Servers know it from 3.7 on.
+   */
+  rangeStream(request: DeepPartial<RangeRequest>, options?: CallOptions): AsyncIterable<Buffer>
   watch(create: WatchCreate, options?: { signal?: AbortSignal | undefined }): Watch
   /** Renews a lease now and then every third of its TTL, and yields each answer. */
   keepAlive(leaseId: string, options?: KeepAliveOptions): AsyncIterable<LeaseKeepAliveResponse>

@@ -6,7 +6,7 @@
 // every field read moves forward.
 
 /** The first bytes of fields: number times eight, plus the wire type. */
-export const rangeTag = { kvs: 0x12 } as const
+export const rangeTag = { header: 0x0a, kvs: 0x12 } as const
 export const pairTag = {
   key: 0x0a,
   createRevision: 0x10,

@@ -56,7 +56,8 @@ function currentTest(): string | undefined {
 function callerPlace(): string {
   const lines = (new Error().stack ?? '').split('\n').slice(1)
   const own = folderOf(lines[0] ?? '')
-  const isForeign = (line: string) => folderOf(line) !== own && !/node:|<anonymous>/.test(line)
+  const isForeign = (line: string) =>
+    folderOf(line) !== own && !/node:|(at |\()<anonymous>/.test(line)
   const foreign = lines.find(isForeign)
   return foreign?.replace(/^\s*at\s+(async\s+)?/, '') ?? 'an unknown place'
 }
