@@ -65,7 +65,7 @@ function adapted(source: string, isInternal: boolean): string {
   const views = source
     .replaceAll('Buffer.from(reader.bytes())', 'reader.bytes() as Buffer')
     .replaceAll('Buffer.alloc(0)', 'noBytes')
-    .replace(/\nexport const protobufPackage[^]*noBytes/, '\nconst noBytes = Buffer.alloc(0);$&')
+    .replace(/\nexport const protobufPackage[\s\S]*noBytes/, '\nconst noBytes = Buffer.alloc(0);$&')
   if (!isInternal) return views
   const guard = / {4}if \(message\.\w+ !== (?:0|0n|false|"")\) \{\n((?: {6}.*\n)+?) {4}\}\n/g
   return views.replace(guard, (_, body: string) => body.replace(/^ {2}/gm, ''))

@@ -72,12 +72,17 @@ export class Model {
     })
   }
 
+  /**
+   * Of what a compaction at `at` would remove, nothing old counts; but if that is everything, what
+   * the compaction that was made has kept does.
+   */
   hash(at: number, compactRevision: number): number {
     const parts: Buffer[] = [Buffer.from('key')]
+    const keptAt = this.range('\0', '\0', at).length > 0 ? at : compactRevision
     for (const version of this.versions) {
       const { main, sub, tombstone } = version
       if (main > at) continue
-      const isKept = this.newest(version.key, at) === version && !tombstone
+      const isKept = this.newest(version.key, keptAt) === version && !tombstone
       if (main <= compactRevision && !isKept) continue
       parts.push(encodeRevision(main, sub, tombstone), encoded(version))
     }
