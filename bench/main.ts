@@ -19,6 +19,7 @@ import {
 } from './parts.js'
 import { isInstalled } from './processes.js'
 import { bundledServer, startServer } from './servers.js'
+import { snapshotFiles } from './snapshot-files.js'
 
 interface Part {
   run(bench: Bench): Promise<void>
@@ -33,6 +34,7 @@ const parts: Readonly<Record<string, Part>> = {
   large: { run: largeGet, needsEtcd: true },
   watch: { run: watchEvents, needsEtcd: true },
   snapshot: { run: snapshotSave, needsEtcd: true },
+  files: { run: snapshotFiles, needsEtcd: true },
 }
 
 async function main(words: readonly string[]): Promise<void> {

@@ -159,7 +159,8 @@ export async function snapshotSave({ server, dir, needLargeKeys, print }: Bench)
   })
 }
 
-async function sideBySide(
+/** Three runs of each tool by turns. */
+export async function sideBySide(
   what: string,
   print: Print,
   {
