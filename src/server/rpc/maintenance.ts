@@ -22,6 +22,7 @@ import { crc32c } from '../../storage/crc32c.js'
 import { metaKey } from '../../storage/schema.js'
 import { defaultQuotaBytes } from '../config.js'
 import { requestField } from '../proposer.js'
+import { downgrade } from './downgrade.js'
 import { type MethodTable, service, streaming, unary } from './handlers.js'
 import type { ServiceParts } from './parts.js'
 
@@ -34,6 +35,7 @@ export function maintenanceService(parts: ServiceParts): MethodTable {
     HashKV: unary((data) => hashKv(parts, HashKVRequest.decode(data))),
     Snapshot: streaming((stream) => snapshot(parts, stream)),
     MoveLeader: unary((data) => moveLeader(parts, data)),
+    Downgrade: unary((data) => downgrade(parts, data)),
   })
 }
 
