@@ -1,5 +1,7 @@
 // Authentication over a socket: who may call what, with which status and text it is refused, and
 // what a token, a certificate and a role are worth. Requirements are those of 3.7.
+import { cp, rm } from 'node:fs/promises'
+import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Permission_Type as Type } from '../../src/api/gen/auth.js'
 import * as rpc from '../../src/api/gen/rpc.js'
@@ -228,6 +230,24 @@ describe('keys', () => {
     expect(await outcomeOf(run('k', ann))).toBe(denied)
     expect(await outcomeOf(run('r', ann))).toBe('ok')
   })
+})
+
+test('a stream of pairs that outlives a change of roles ends with an error', async () => {
+  const value = Buffer.alloc(64 * 1024)
+  const put = (at: number) => client.call('Put', { key: bytes(`r${at}`), value }, root)
+  await Promise.all(Array.from({ length: 100 }, (_, at) => put(at)))
+  const stream = client.stream('KV/RangeStream', ann)
+  const request = rpc.RangeRequest.fromPartial(keys('r', 's'))
+  await stream.write(rpc.RangeRequest.encode(request).finish())
+  stream.end()
+  const answers = stream[Symbol.asyncIterator]()
+  await answers.next()
+  await client.call('RoleAdd', { name: 'meanwhile' }, root)
+  const rest = async () => {
+    while (!(await answers.next()).done);
+  }
+  expect(await outcomeOf(rest())).toBe(oldRevision)
+  await client.call('DeleteRange', keys('r', 's'), root)
 })
 
 describe('leases', () => {
@@ -582,6 +602,24 @@ describe('a server of its own', () => {
     expect((await to.call('RoleGet', { role: 'r' }, again)).perm).toEqual([perm])
     const { enabled: isOn, authRevision } = await to.call('AuthStatus', {})
     expect({ isOn, authRevision }).toEqual({ isOn: true, authRevision: before.authRevision })
+  })
+
+  test('has lost nothing of them after it was killed', async () => {
+    const { server: own, client: to } = await enabled()
+    await using _ = own
+    await using __ = to
+    const token = await to.logIn('root', rootPassword)
+    await to.call('UserAdd', { name: 'u', password: 'p' }, token)
+    await to.call('UserGrantRole', { user: 'u', role: 'root' }, token)
+    // The directory as it is now: what a checkpoint would write is in the log only.
+    const dataDir = `${own.dataDir}-copy`
+    await cp(own.dataDir, dataDir, { recursive: true })
+    await rm(path.join(dataDir, 'member/tsctl.lock'))
+    await using second = await startEmbedded({ dataDir, config: { bcryptCost: 4 } })
+    await using toSecond = new TokenClient(second.port)
+    const us = await toSecond.logIn('u', 'p')
+    expect((await toSecond.call('UserList', {}, us)).users).toEqual(['root', 'u'])
+    expect(await toSecond.outcome('UserList', {})).toBe(userEmpty)
   })
 
   test('refuses a signed token after users or roles changed, for keys only', async () => {
