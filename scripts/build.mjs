@@ -113,7 +113,7 @@ const usersPackages = {
 const libraryApart = (extension) => ({
   name: 'library-apart',
   setup(context) {
-    context.onResolve({ filter: /^\.\/library\.js$/ }, () => {
+    context.onResolve({ filter: /^\.\/(server\/)?library\.js$/ }, () => {
       return { path: `./library.${extension}`, external: true }
     })
   },
@@ -160,6 +160,7 @@ async function bundle() {
       outfile: path.join(next, 'index.js'),
       format: 'esm',
       banner: { js: requireInModule },
+      plugins: [libraryApart('js')],
     }),
   ])
 }

@@ -1,6 +1,6 @@
 // index.ts: the package's one door. What the command line tool does over its connection layer,
 // a program can do with connect(): the services of etcd as typed calls, and watches, keep-alives
-// and snapshots as async iterables.
+// and snapshots as async iterables. And it can start a server of its own with startServer().
 import { connect as connectWith } from './connection/connect.js'
 import type { Connection, ConnectOptions } from './connection/connection.js'
 import { systemClock } from './platform/clock.js'
@@ -15,6 +15,13 @@ export type {
   WatchCreate,
 } from './connection/connection.js'
 export { ConnectionError } from './connection/errors.js'
+export {
+  type Failure,
+  type Faults,
+  type RunningServer,
+  type StartOptions,
+  startServer,
+} from './server/library.js'
 
 /** Options of connect(): the endpoints, and what differs from etcdctl's own defaults. */
 export type ClientOptions = Pick<ConnectOptions, 'endpoints'> &
