@@ -66,7 +66,8 @@ export async function runLock(ctx: CommandContext, options: LockOptions): Promis
   const mutex = newMutex(connection, session, bytes(name))
   const held = { connection, session, mutex, interrupts }
   try {
-    const revision = await acquired(ctx, held)
+    const header = await orGivenBack(ctx, held, () => mutex.lock(interrupts.signal))
+    const revision = header?.revision ?? '0'
     if (command.length > 0) await runLocked(ctx, held, { command, revision })
     else await holdLock(ctx, held)
   } finally {
@@ -75,28 +76,30 @@ export async function runLock(ctx: CommandContext, options: LockOptions): Promis
   }
 }
 
-/** Waits for the lock; gives its key back when that fails. The answer is the revision of then. */
-async function acquired(
+/**
+ * Gives the key back when the work fails. What failed first is what the user is to hear, and the
+ * lease takes the key away in any case.
+ */
+async function orGivenBack<T>(
   ctx: CommandContext,
-  { mutex, session, interrupts }: Held,
-): Promise<string> {
+  { mutex, session }: Held,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
-    const header = await mutex.lock(interrupts.signal)
-    return header?.revision ?? '0'
+    return await work()
   } catch (error) {
-    // What failed first is what the user is to hear; the lease takes the key away in any case.
     if (!session.lost.aborted) await mutex.unlock(ctx.commandBudget()()).catch(() => undefined)
     throw error
   }
 }
 
-async function holdLock(
-  ctx: CommandContext,
-  { connection, session, mutex, interrupts }: Held,
-): Promise<void> {
-  const response = await connection.kv.range({ key: mutex.key })
-  if (response.kvs.length === 0) throw new CommandError('lock lost on init', { exitCode: 1 })
-  await ctx.print({ kind: 'get', response })
+async function holdLock(ctx: CommandContext, held: Held): Promise<void> {
+  const { connection, session, mutex, interrupts } = held
+  await orGivenBack(ctx, held, async () => {
+    const response = await connection.kv.range({ key: mutex.key })
+    if (response.kvs.length === 0) throw new CommandError('lock lost on init', { exitCode: 1 })
+    await ctx.print({ kind: 'get', response })
+  })
   await anyAborted(interrupts.signal, session.lost)
   if (!interrupts.signal.aborted) throw sessionExpired()
   await mutex.unlock(ctx.commandBudget()())

@@ -1,3 +1,5 @@
+// check: its loads, its words, its verdicts; a minute of it on a clock that runs faster; and what is
+// left of its keys.
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'

@@ -1,3 +1,5 @@
+// elect: words to options, and elections on a real socket, among us and with the real etcdctl: one
+// leads at a time, the others wait or listen.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { electOptions } from '../../src/commands/elect.js'
 import { etcdctl } from '../conformance/tools.js'

@@ -1,3 +1,4 @@
+// load.ts on a clock that the test moves: when requests come due, who sends them, what is counted.
 import { setImmediate } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { type Load, runLoad } from '../../src/commands/load.js'

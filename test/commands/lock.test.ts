@@ -1,3 +1,5 @@
+// lock: words to options, and locks on a real socket: who holds, who waits, what becomes of the
+// command; excluded by the real etcdctl and excluding it; lost leases.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -8,7 +10,7 @@ import { startCuttingProxy } from '../support/cutting-proxy.js'
 import { startEmbedded } from '../support/embedded.js'
 import { describeWithEtcd, isEtcdInstalled, startRealEtcd } from '../support/real-etcd.js'
 import { liveRun } from './live-run.js'
-import { lastLine, run } from './run.js'
+import { failing, lastLine, run } from './run.js'
 
 test.each([
   [['name'], { ttl: 10 }, { name: 'name', command: [], ttlSeconds: 10 }],
@@ -34,6 +36,51 @@ test('a TTL that is no number is refused in the words of Go', async () => {
   expect(stderr).toMatch(
     /^Error: invalid argument "x" for "--ttl" flag: strconv.ParseInt: parsing "x": invalid syntax\n/,
   )
+})
+
+/** A connection on which the lock is free, and what is deleted on it. */
+function freeLock(kv: Record<string, () => Promise<unknown>>) {
+  const deleted: string[] = []
+  const first = { response_range: { kvs: [{ create_revision: '5' }] } }
+  const responses = [{ response_put: {} }, first]
+  const connection = () => ({
+    lease: { leaseGrant: async () => ({ ID: '31', TTL: '10' }) },
+    async *keepAlive(_id: string, { signal }: { signal: AbortSignal }) {
+      if (signal.aborted) return
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    },
+    kv: {
+      txn: async () => ({ header: { revision: '5' }, succeeded: true, responses }),
+      deleteRange: async ({ key }: { key: Buffer }) => void deleted.push(key.toString()),
+      ...kv,
+    },
+  })
+  return { deleted, connection }
+}
+
+test('a key that vanishes at once is an error', async () => {
+  const { deleted, connection } = freeLock({ range: async () => ({ kvs: [] }) })
+  const result = await run(['lock', 'n'], { connection })
+  expect(result).toMatchObject({ code: 1, stderr: 'Error: lock lost on init\n', closedCount: 1 })
+  expect(deleted).toEqual(['n/1f'])
+})
+
+test('what fails while the lock is taken gives it back', async () => {
+  const txn = failing(new Error('etcdserver: permission denied'))
+  const { deleted, connection } = freeLock({ txn })
+  const result = await run(['lock', 'n', 'true'], { connection })
+  expect(result).toMatchObject({ code: 1, stderr: 'Error: etcdserver: permission denied\n' })
+  expect(deleted).toEqual(['n/1f'])
+})
+
+test.each([
+  ['true', 1, 'Error: etcdserver: no leader\n'],
+  ['false', 1, 'Error: exit status 1\n'],
+])('a lock that cannot be given back after %s', async (command, code, stderr) => {
+  const deleteRange = failing(new Error('etcdserver: no leader'))
+  const { connection } = freeLock({ deleteRange })
+  const env = { PATH: process.env.PATH ?? '' }
+  expect(await run(['lock', 'n', command], { connection, env })).toMatchObject({ code, stderr })
 })
 
 interface Served extends AsyncDisposable {

@@ -1,3 +1,4 @@
+// make-mirror: words to options, and mirrors between the bundled server and a real etcd, both ways.
 import { describe, expect, test } from 'vitest'
 import { makeMirrorOptions } from '../../src/commands/make-mirror.js'
 import { tsctl } from '../conformance/tools.js'

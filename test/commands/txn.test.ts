@@ -1,3 +1,5 @@
+// txn: the grammar of compares and operations as tables and properties, the three sections, and
+// compares of leases on real servers.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { TxnResponse } from '../../src/api/gen/rpc.js'

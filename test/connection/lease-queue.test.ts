@@ -1,3 +1,5 @@
+// The queue below locks and elections: its keys, its order, sessions that end, and what a client
+// that was out of reach makes of it.
 import { describe, expect, test } from 'vitest'
 import { LeaseKeepAliveResponse } from '../../src/api/gen/rpc.js'
 import type { Connection } from '../../src/connection/connect.js'
