@@ -93,7 +93,9 @@ export async function transferLeadership(
   node.transferLeader(to)
   const untilMs = clock.now() + timeoutMs
   while (node.leader !== to) {
-    if (clock.now() >= untilMs) {
+    // Raft gives up after an election timeout; waiting longer would change nothing.
+    const isGivenUp = node.isLeader && node.status().leadTransferee === 0n
+    if (isGivenUp || clock.now() >= untilMs) {
       const problem = 'etcdserver: request timed out, leader transfer took too long'
       throw new RpcError(Status.unknown, problem)
     }

@@ -42,7 +42,10 @@ export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
     }),
     promote: (id) => parts.promote(id),
     renewLease: (id) => lessor.renew(id),
-    leaseTimeToLive: async (id) => lessor.timeToLive(id),
+    async leaseTimeToLive(id, keys) {
+      const lease = lessor.timeToLive(id)
+      return lease && { ...lease, keys: keys ? lease.keys : [] }
+    },
     hashKv: (revision) => ({ revision: store.revision, ...store.hashKv(revision) }),
   }
 }
