@@ -3,6 +3,7 @@
 import { digestProblem } from '../snapshot/digest.js'
 import { snapshotHashKv } from '../snapshot/hashkv.js'
 import { snapshotStatus } from '../snapshot/status.js'
+import { together } from '../snapshot/together.js'
 import { verifySnapshot } from '../snapshot/verify.js'
 import { type CommandContext, CommandError, defineCommand, UsageError } from './context.js'
 import { withSpinner } from './spinner.js'
@@ -24,7 +25,7 @@ export function fileOptions(what: string, args: readonly string[]): FileOptions 
 export async function runStatus(ctx: CommandContext, { file }: FileOptions): Promise<void> {
   const { files } = ctx
   const [status, problem] = await withSpinner(ctx, `Reading ${file}`, (progress) =>
-    Promise.all([snapshotStatus(file, { files, progress }), digestProblem(file, { files })]),
+    together(snapshotStatus(file, { files, progress }), digestProblem(file, { files })),
   )
   await ctx.print({ kind: 'snapshotStatus', status })
   // The pages may be in order and a value damaged all the same: the figures are of what is there.

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle, Files } from '../platform/files.js'
 import { SnapshotError, systemReason } from './errors.js'
+import { hashOnThread } from './hash-thread.js'
 
 export const digestSize = 32
 export const blockSize = 512
@@ -21,31 +22,36 @@ export interface DigestReading {
   contentBytes: number
 }
 
+/** Starting a thread takes longer than hashing this much. */
+const threadSizeMin = 32 * 1024 * 1024
+
 /** Reads the whole file once, in pieces. */
 export async function readDigest(
   handle: FileHandle,
-  options: { signal?: AbortSignal | undefined } = {},
+  { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<DigestReading> {
   const sizeBytes = await handle.size()
   const contentBytes = hasDigest(sizeBytes) ? sizeBytes - digestSize : sizeBytes
-  const hash = createHash('sha256')
-  let current = Buffer.allocUnsafe(readSize)
-  let other = Buffer.allocUnsafe(readSize)
-  let reading = handle.read(current, 0)
-  for (let at = 0; at < contentBytes; at += readSize) {
-    const size = await reading
-    options.signal?.throwIfAborted()
-    const piece = current.subarray(0, Math.min(size, contentBytes - at))
-    // The next piece is read while this one is hashed.
-    reading = handle.read(other, at + readSize)
-    reading.catch(() => {}) // Seen by the await above, or of no interest any more.
-    hash.update(piece)
-    ;[current, other] = [other, current]
-  }
-  await reading
+  const hash = contentBytes < threadSizeMin ? hashHere : hashOnThread
+  const computed = await hash(handle, contentBytes, signal)
   const stored = contentBytes < sizeBytes ? Buffer.alloc(digestSize) : undefined
   if (stored !== undefined) await handle.read(stored, contentBytes)
-  return { computed: hash.digest(), stored, contentBytes }
+  return { computed, stored, contentBytes }
+}
+
+async function hashHere(
+  handle: FileHandle,
+  sizeBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
+  const hash = createHash('sha256')
+  const piece = Buffer.allocUnsafe(Math.min(readSize, sizeBytes))
+  for (let at = 0; at < sizeBytes; at += readSize) {
+    const size = await handle.read(piece, at)
+    signal?.throwIfAborted()
+    hash.update(piece.subarray(0, Math.min(size, sizeBytes - at)))
+  }
+  return hash.digest()
 }
 
 /** What is wrong with the digest that a file carries; undefined when it is right, or not there. */

@@ -7,11 +7,12 @@ import type { Leaf } from '../storage/bbolt/leaf.js'
 import { metaDamage } from '../storage/bbolt/reader.js'
 import { CorruptionError } from '../storage/errors.js'
 import { bucketNames, decodeRevision, type RevisionKey } from '../storage/schema.js'
-import { blockSize, digestMismatch, digestSize, readDigest } from './digest.js'
+import { blockSize, type DigestReading, digestMismatch, digestSize, readDigest } from './digest.js'
 import { SnapshotError, systemReason } from './errors.js'
 import { leafCounter, type Progress } from './progress.js'
 import { decodeRecord } from './record.js'
 import { settingProblem } from './settings.js'
+import { together } from './together.js'
 
 export interface SnapshotFinding {
   file: string
@@ -37,7 +38,28 @@ export async function verifySnapshot(
   options: { files: Files; progress?: Progress },
 ): Promise<SnapshotReport> {
   const report = new Report(file)
-  const digest = await verifyEnds(file, options.files, report)
+  const handle = await options.files.open(file, 'read').catch((error) => {
+    throw new SnapshotError(systemReason('open', file, error), { cause: error })
+  })
+  try {
+    for (const error of await metaDamage(file, handle)) report.corruption(error)
+    const place = report.findings.length
+    const content = verifyContent(file, options, report)
+    const [reading] = await together(readDigest(handle), content)
+    const digest = digestState(reading)
+    const problem = digestFinding(reading)
+    if (problem !== undefined) report.insert(place, problem)
+    return { digest, findings: report.findings, findingCount: report.count }
+  } finally {
+    await handle.close()
+  }
+}
+
+async function verifyContent(
+  file: string,
+  options: { files: Files; progress?: Progress },
+  report: Report,
+): Promise<void> {
   const content = new ContentCheck(report)
   const count = await leafCounter(file, options)
   try {
@@ -58,34 +80,31 @@ export async function verifySnapshot(
     // sound one can speak of more pages than there are.
     if (!report.has(error)) report.corruption(error)
   }
-  return { digest, findings: report.findings, findingCount: report.count }
 }
 
-/** The digest at the end, and the metas at the front. */
-async function verifyEnds(
-  file: string,
-  files: Files,
-  report: Report,
-): Promise<SnapshotReport['digest']> {
-  const handle = await files.open(file, 'read').catch((error) => {
-    throw new SnapshotError(systemReason('open', file, error), { cause: error })
-  })
-  try {
-    for (const error of await metaDamage(file, handle)) report.corruption(error)
-    const { stored, computed, contentBytes } = await readDigest(handle)
-    if (stored === undefined) {
-      const rest = contentBytes % blockSize
-      const expected = `whole blocks of ${blockSize}, with or without a digest of ${digestSize}`
-      if (rest !== 0)
-        report.add(contentBytes - rest, `${rest} bytes at the end, expected ${expected}`)
-      return 'missing'
-    }
-    if (stored.equals(computed)) return 'valid'
-    report.add(contentBytes, digestMismatch(stored, computed))
-    return 'wrong'
-  } finally {
-    await handle.close()
+function digestState({ stored, computed }: DigestReading): SnapshotReport['digest'] {
+  if (stored === undefined) return 'missing'
+  return stored.equals(computed) ? 'valid' : 'wrong'
+}
+
+interface DigestFinding {
+  offset: number
+  what: string
+}
+
+function digestFinding({
+  stored,
+  computed,
+  contentBytes,
+}: DigestReading): DigestFinding | undefined {
+  if (stored === undefined) {
+    const rest = contentBytes % blockSize
+    const expected = `whole blocks of ${blockSize}, with or without a digest of ${digestSize}`
+    const what = `${rest} bytes at the end, expected ${expected}`
+    return rest === 0 ? undefined : { offset: contentBytes - rest, what }
   }
+  if (stored.equals(computed)) return undefined
+  return { offset: contentBytes, what: digestMismatch(stored, computed) }
 }
 
 class Report {
@@ -100,6 +119,13 @@ class Report {
   add(offset: number, what: string): void {
     this.count++
     if (this.findings.length < findingsMax) this.findings.push({ file: this.#file, offset, what })
+  }
+
+  /** Before findings that were added while this one was not known yet. */
+  insert(at: number, { offset, what }: { offset: number; what: string }): void {
+    this.count++
+    this.findings.splice(at, 0, { file: this.#file, offset, what })
+    this.findings.splice(findingsMax)
   }
 
   corruption({ offset, expected, found }: CorruptionError): void {
