@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { buildSync } from 'esbuild'
-import { argument, bytes } from '../../../src/commands/context.js'
+import { bytes } from '../../../src/commands/context.js'
 import { main } from '../../../src/main.js'
 import { type Clock, systemClock } from '../../../src/platform/clock.js'
 import { systemFiles } from '../../../src/platform/files.js'
@@ -141,12 +141,12 @@ function startHere({ argv, env, cwd }: Launch): Running {
 
 function startProcess(program: readonly string[], launch: Launch): Running {
   const { argv, env, cwd, isTerminal } = launch
-  const line = [...program, ...argv].map(shellWord).join(' ')
-  // script(1) gives the command a terminal; a shell passes on words that are no text.
-  const command = isTerminal
-    ? ['script', '-qec', line, '/dev/null']
-    : ['bash', '-c', `exec ${line}`]
-  const [file = '', ...args] = command
+  const words = [...program, ...argv]
+  const [file = '', ...args] = isTerminal
+    ? onTerminal(words)
+    : isText(argv)
+      ? words
+      : inShell(words)
   const { PATH = '', HOME = '' } = process.env
   const child = spawn(file, args, {
     cwd,
@@ -183,10 +183,28 @@ function startProcess(program: readonly string[], launch: Launch): Running {
   return running
 }
 
+const isText = (words: readonly string[]): boolean =>
+  words.every((word) => !/[\ud800-\udfff]/u.test(word))
+
+/** script(1) gives the command a terminal. */
+const onTerminal = (words: readonly string[]): string[] => [
+  'script',
+  '-qec',
+  words.map(shellWord).join(' '),
+  '/dev/null',
+]
+
+/** A shell can pass on words that are no text. */
+const inShell = (words: readonly string[]): string[] => [
+  'bash',
+  '-c',
+  `exec ${words.map(shellWord).join(' ')}`,
+]
+
 /** In the shell's quotes, every byte as it is. */
 function shellWord(word: string): string {
   const data = bytes(word)
-  if (argument(data) === data.toString()) return `'${word.replaceAll("'", "'\\''")}'`
+  if (isText([word])) return `'${word.replaceAll("'", "'\\''")}'`
   const escaped = [...data].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`)
   return `$'${escaped.join('')}'`
 }

@@ -48,12 +48,14 @@ function interfaceLines(
   stderr: string,
   { volatile, usage_omitted: isUsageOmitted }: Case,
 ): string[] {
+  // Of a crash only the first line is the same each time.
   const said = stderr
+    .replace(/^(panic: .*)$[\s\S]*/m, '$1')
     .replaceAll(/\btsctl\b/g, 'etcdctl')
     .split('\n')
     .filter((line) => !chatter.some((form) => form.test(line)))
     .filter((line) => !isUsageOmitted || line.startsWith('Error: '))
   const text = withPrefix(volatile, 'stderr-re:').reduce(replaceGroups, said.join('\n'))
-  const unique = [...new Set(text.split('\n'))] // 3.4 says some things twice
+  const unique = [...new Set(text.split('\n'))].filter((line) => line !== '') // said twice by 3.4
   return volatile.includes('unordered') ? unique.sort() : unique
 }

@@ -12,6 +12,8 @@ import { expression } from './text.js'
 /** What the cases of one group share while they run. */
 export interface Stage {
   client: Client
+  /** Runs what only prepares. */
+  hands: Client
   server: 'etcd' | 'bundled'
   /** Recorded address to the one that is there instead. */
   addresses: ReadonlyMap<string, string>
@@ -26,8 +28,9 @@ export interface Stage {
 const patienceMs = 10_000
 
 export async function runCase(one: Case, stage: Stage): Promise<Outcome> {
+  const behind = { ...stage, client: stage.hands }
   for (const command of one.setup) {
-    await runCommand(Array.isArray(command) ? { argv: command } : (command as Command), one, stage)
+    await runCommand(Array.isArray(command) ? { argv: command } : (command as Command), one, behind)
   }
   const words = one.argv_b64?.map((word) => argument(Buffer.from(word, 'base64'))) ?? one.argv
   const steps = one.steps ?? (stage.client.name === 'tsctl' ? endless[one.name] : undefined)
@@ -121,9 +124,13 @@ interface Performance {
 async function runStep(step: Step, performance: Performance): Promise<void> {
   const { one, stage, running, watched, next } = performance
   if ('sleep_ms' in step) {
-    if (one.tty)
+    if (one.tty) {
       await watched.until(() => false, step.sleep_ms) // the echo goes off meanwhile
-    else await watched.until(() => isSettled(performance), step.sleep_ms)
+      return
+    }
+    await watched.until(() => isSettled(performance), patienceMs)
+    // What shows nothing may be about to catch the signal: its messages end when it waits.
+    if (isSilent(performance)) await watched.rest()
   } else if ('timeout' in step) await stage.effect?.()
   else if ('await_stdout' in step) {
     const pattern = expression(step.await_stdout, 's')
@@ -138,7 +145,7 @@ async function runStep(step: Step, performance: Performance): Promise<void> {
   else {
     // What a command does while nothing else happens in between is one thing to wait for.
     if (next === undefined || 'sleep_ms' in next || 'await_stdout' in next) watched.mark()
-    await runCommand(step, one, stage)
+    await runCommand(step, one, { ...stage, client: stage.hands })
   }
 }
 
@@ -153,6 +160,9 @@ function isSettled({ one, running, watched, next }: Performance): boolean {
   return lineCount(running.stdout()) >= lineCount(expected)
 }
 
+const isSilent = ({ one, next }: Performance): boolean =>
+  one.stdout_b64 === '' && next !== undefined && 'signal' in next
+
 const lineCount = (output: Buffer): number => output.toString('latin1').split('\n').length
 
 interface Watched {
@@ -162,6 +172,8 @@ interface Watched {
   hasMoved(): boolean
   /** Waits for the condition, looked at whenever something moves; whether it came true. */
   until(condition: () => boolean, limitMs: number): Promise<boolean>
+  /** Waits until nothing has moved for a while. */
+  rest(): Promise<void>
 }
 
 function watching(running: Running, proxy: { answerCount: number; onAnswer: () => void }): Watched {
@@ -171,11 +183,15 @@ function watching(running: Running, proxy: { answerCount: number; onAnswer: () =
   let look = (): void => undefined
   running.onOutput = () => look()
   proxy.onAnswer = () => look()
-  return {
+  const watched: Watched = {
     mark() {
       marked = position()
     },
     hasMoved: () => position() > marked,
+    async rest() {
+      do watched.mark()
+      while (await watched.until(watched.hasMoved, restMs))
+    },
     until: (condition, limitMs) =>
       new Promise((resolve) => {
         const settle = (isTrue: boolean): void => {
@@ -190,7 +206,10 @@ function watching(running: Running, proxy: { answerCount: number; onAnswer: () =
         look()
       }),
   }
+  return watched
 }
+
+const restMs = 250
 
 async function within(outcome: Promise<Outcome>, { name }: Case): Promise<Outcome> {
   let timer: NodeJS.Timeout | undefined

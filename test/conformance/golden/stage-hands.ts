@@ -19,7 +19,7 @@ const settledMs = 6_000
 
 export function stageHands(group: string, stage: Stage, servers: Servers): StageHands {
   const ctl = async (...argv: string[]): Promise<string> => {
-    const { stdout } = await runCommand({ argv }, bareCase, stage)
+    const { stdout } = await runCommand({ argv }, bareCase, { ...stage, client: stage.hands })
     return stdout.toString()
   }
   const until = async (isTrue: () => Promise<boolean>): Promise<void> => {

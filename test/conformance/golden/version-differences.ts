@@ -55,6 +55,9 @@ const alarmFields: Row = {
 
 const isAlarm = ({ argv }: Pick<Case, 'argv'>): boolean => argv[0] === 'alarm'
 
+/** The size depends on how the writes before it fell into batches. */
+const withoutSize = inText((text) => text.replace(/\d+ kB/, '# kB'))
+
 const clientRows: readonly Row[] = [
   ...differences.map(({ reason, applies, change }) => ({
     reason,
@@ -230,9 +233,6 @@ function learnerAdded(text: string): string {
   const line = /^Member +\w+ added (as learner )?to cluster +\w+/
   return text.replace(line, 'Member # added as learner to cluster #')
 }
-
-/** The size depends on how the writes before it fell into batches. */
-const withoutSize = inText((text) => text.replace(/\d+ kB/, '# kB'))
 
 const withoutVersion =
   (format: string) =>
