@@ -1,6 +1,6 @@
 // snapshot save and restore: their words, texts and exit codes, and what is left on the disk.
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -17,6 +17,7 @@ import { startCuttingProxy } from '../support/cutting-proxy.js'
 import { startEmbedded } from '../support/embedded.js'
 import { FakeFiles, seededRandom } from '../support/fake-files.js'
 import { describeWithEtcd, startRealEtcd } from '../support/real-etcd.js'
+import { runTsctl } from '../support/server-process.js'
 import { liveRun } from './live-run.js'
 import { lastLine, run } from './run.js'
 
@@ -261,6 +262,17 @@ test('a person sees a restore go on, and Ctrl-C takes back what was made', async
   expect(await through.code).toBe(0)
   expect(through.stdout()).toBe('')
   expect(through.stderr()).toMatch(/snap.db is restored: member default in .*data\n$/)
+})
+
+test('the command of the tutorials works as it stands, and a server starts on what it makes', async () => {
+  await cp(recordedFile, path.join(dir, 'snapshot.db'))
+  const made = await runTsctl(['snapshot', 'restore', 'snapshot.db'], { cwd: dir })
+  expect(made).toEqual({ code: 0, stdout: '', stderr: '' })
+  expect((await readdir(dir)).sort()).toEqual(['default.etcd', 'snapshot.db'])
+  await using server = await startEmbedded({ dataDir: path.join(dir, 'default.etcd') })
+  await using connection = await connected(server.endpoint)
+  const { kvs } = await connection.kv.range({ key: Buffer.from('key/059') })
+  expect(String(kvs[0]?.value)).toBe('later 19')
 })
 
 describeWithEtcd('snapshots of a real etcd', () => {

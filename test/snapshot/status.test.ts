@@ -119,6 +119,16 @@ test('HashKV does not depend on how far an accepted compaction has come', async 
   expect(await snapshotHashKv('s', { files: inMemory(after) })).toEqual(hash)
 })
 
+test('HashKV of an emptied store does not depend on it either', async () => {
+  const scheduled = { key: metaKey.scheduledCompactRevision, value: encodeRevision(3, 0) }
+  const finished = { key: metaKey.finishedCompactRevision, value: encodeRevision(3, 0) }
+  const [first, kept, end] = [record(2, 'a', '1'), record(3, 'a', '2'), record(4, 'a')]
+  const before = await snapshotOf(database([first, kept, end], [scheduled]))
+  const after = await snapshotOf(database([kept, end], [finished, scheduled]))
+  const hash = await snapshotHashKv('s', { files: inMemory(before) })
+  expect(await snapshotHashKv('s', { files: inMemory(after) })).toEqual(hash)
+})
+
 function isItem(item: Item | undefined): item is Item {
   return item !== undefined
 }
