@@ -50,33 +50,39 @@ async function copyAll(
   let revision = '0'
   for await (const { kvs, header } of pages(source, options)) {
     revision = revision === '0' ? (header?.revision ?? '0') : revision
-    await eachOf(kvs, async ({ key, value }) => {
-      await kv.put({ key: copied(key, options), value }, { signal })
-      onCopied(1)
-    })
+    for (const success of portions(kvs, options)) {
+      await kv.txn({ success }, { signal })
+      onCopied(success.length)
+    }
   }
   return BigInt(revision) + 1n
 }
 
-/** Puts under way at a time: one after the other would spend the whole copy waiting. */
-const putsMax = 32
+/** Keys and values in a transaction of the base: well below the 1.5 MiB that servers take. */
+const portionBytesMax = 512 * 1024
 
-/** Starts in order, some at a time; stops at the first failure and throws it. */
-async function eachOf<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
-  const rest = items.values()
-  let hasFailed = false
-  const some = async (): Promise<void> => {
-    for (const item of rest) {
-      if (hasFailed) return
-      try {
-        await act(item)
-      } catch (error) {
-        hasFailed = true
-        throw error
-      }
+/** What servers take in a transaction unless they are told otherwise. */
+const portionOpsMax = 128
+
+/** Puts, as many at a time as make one transaction: one call a key would mostly be waiting. */
+function* portions(
+  kvs: readonly KeyValue[],
+  options: MirrorOptions,
+): Generator<DeepPartial<RequestOp>[]> {
+  const opsMax = options.opsMax > 0 ? options.opsMax : portionOpsMax
+  let portion: DeepPartial<RequestOp>[] = []
+  let bytes = 0
+  for (const kv of kvs) {
+    const more = kv.key.length + kv.value.length
+    if (portion.length > 0 && (portion.length === opsMax || bytes + more > portionBytesMax)) {
+      yield portion
+      portion = []
+      bytes = 0
     }
+    portion.push(put(kv, options))
+    bytes += more
   }
-  await Promise.all(Array.from({ length: putsMax }, some))
+  if (portion.length > 0) yield portion
 }
 
 /** All keys below the prefix as they were when the first page was read. */

@@ -114,7 +114,6 @@ test('the running total is printed every thirty seconds', async () => {
   const connection = () => ({
     kv: {
       range: async () => ({ kvs, header, more: false }),
-      put: async () => ({}),
       txn: async () => ({}),
     },
     watch: async function* () {
@@ -219,10 +218,24 @@ function mirrorTests(serveSource: Serve, serveDestination: Serve): void {
     // Ten changes of one revision, four at a time.
     const together = [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
     expect(revisions).toEqual(together.map((part) => first + part))
+    const base = JSON.parse(await there('get', '000', '--prefix', '-w', 'json')).kvs
+    expect(base.map((kv: { mod_revision: number }) => kv.mod_revision)).toEqual([
+      ...[2, 2, 2, 2, 3, 3, 3, 3, 4, 4],
+    ])
     const copy = await there(...everything)
     const original = await here('get', 'k', '--prefix')
     expect(copy).toBe(original.replace(/^k(.*)\n(.*)\n/gm, '$1\n$2\n'))
   }, 60_000)
+
+  test('values that are too large for one transaction together are copied', async () => {
+    await using source = await serveSource()
+    await using destination = await serveDestination()
+    const [here, there] = [client(source), client(destination)]
+    for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) await here('put', key, key.repeat(400_000))
+    await using _mirror = mirrored([source, destination], [])
+    await untilThere(there, 'f')
+    expect(await there(...everything)).toBe(await here(...everything))
+  })
 
   test('a mirror resumes at a revision without copying what was before', async () => {
     await using source = await serveSource()
