@@ -1,0 +1,39 @@
+// sim.ts: runs simulated clusters, one a seed, and prints those that broke a promise.
+//
+//     npm run sim -- --seed 42                one seed, with a line an event
+//     npm run sim -- --seed 42 --seeds 1000   42 to 1041, quietly
+import { parseArgs } from 'node:util'
+import { simulate } from '../test/simulation/simulation.js'
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    seeds: { type: 'string' },
+  },
+})
+
+const first = Number(values.seed)
+const count = Number(values.seeds ?? 1)
+const print = (line: string): void => void process.stdout.write(`${line}\n`)
+
+async function main(): Promise<void> {
+  const startedMs = performance.now()
+  const totals: Record<string, number> = {}
+  let failed = 0
+  for (let seed = first; seed < first + count; seed++) {
+    const result = await simulate(seed, { keepTrace: values.seeds === undefined })
+    if (values.seeds === undefined) print(result.trace.join('\n'))
+    for (const [name, value] of Object.entries(result.figures)) {
+      totals[name] = (totals[name] ?? 0) + value
+    }
+    if (result.failure === undefined) continue
+    failed++
+    print(`seed ${seed} failed: ${result.failure}`)
+  }
+  const seconds = (performance.now() - startedMs) / 1000
+  print(`${count} seeds, ${failed} failed, ${seconds.toFixed(1)} s`)
+  print(JSON.stringify(totals))
+  process.exitCode = failed > 0 ? 1 : 0
+}
+
+await main()

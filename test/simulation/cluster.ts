@@ -1,0 +1,99 @@
+// cluster.ts: the members of one simulated cluster, and the operator who starts those that were
+// added to it.
+import type { ServerConfig } from '../../src/server/config.js'
+import type { Recovered } from '../../src/server/recover.js'
+import { SimulatedNetwork } from './network.js'
+import { SimulatedMember, type Surroundings } from './simulated-member.js'
+import type { VirtualTime } from './virtual-time.js'
+
+type RandomNumber = (limit: number) => number
+
+export interface ClusterParts {
+  time: VirtualTime
+  random: RandomNumber
+  size: number
+  note(line: string): void
+  onFailure(member: SimulatedMember, error: Error): void
+  bend(recovered: Recovered): void
+  bendConfig: Partial<ServerConfig>
+}
+
+/** How often the operator looks who has been added. */
+const operatorMs = 500
+/** Members that are ever made: a removed one never comes back. */
+const everMax = 9
+
+/** No socket is ever opened for it: no host, so that whoever tries to is refused at once. */
+const urlOf = (number: number): string => `http://:${number}`
+
+export class Cluster {
+  readonly time: VirtualTime
+  readonly network: SimulatedNetwork
+  readonly members: SimulatedMember[] = []
+  readonly membersMax: number
+  readonly #around: Surroundings
+  readonly #urls: readonly string[]
+  readonly #initialCluster: string
+
+  constructor(parts: ClusterParts) {
+    const { time, random, size } = parts
+    this.time = time
+    this.network = new SimulatedNetwork(time, random)
+    this.membersMax = size + 2
+    this.#around = { ...parts, network: this.network }
+    this.#urls = Array.from({ length: everMax }, (_, at) => urlOf(at + 1))
+    const first = this.#urls.slice(0, size)
+    this.#initialCluster = first.map((url, at) => `m${at + 1}=${url}`).join()
+    for (const url of first) this.#add(url)
+  }
+
+  start(): void {
+    for (const member of this.members) member.start()
+    this.#operate()
+  }
+
+  /** Who leads in the newest term, as far as members know. */
+  leader(): SimulatedMember | undefined {
+    const leading = this.members.filter(({ running }) => running?.service.node.isLeader)
+    const termOf = ({ running }: SimulatedMember): number => running?.service.node.status().term ?? 0
+    return leading.sort((a, b) => termOf(b) - termOf(a))[0]
+  }
+
+  /** Of a member that never was. */
+  freeUrl(): string | undefined {
+    return this.#urls.find((url) => this.members.every((member) => member.url !== url))
+  }
+
+  note(line: string): void {
+    this.#around.note(line)
+  }
+
+  /** Starts whoever was added and has no process yet. */
+  operate(): void {
+    const service = this.leader()?.running?.service
+    if (service === undefined) return
+    const { membership } = service
+    for (const { id, peerUrls } of membership.list()) {
+      const [url] = peerUrls
+      if (url === undefined || this.members.some((member) => member.url === url)) continue
+      const { clusterId } = membership
+      this.#add(url, { memberId: id, clusterId, members: membership.list() }).start()
+    }
+  }
+
+  #operate(): void {
+    this.time.after(operatorMs, () => {
+      this.operate()
+      this.#operate()
+    })
+  }
+
+  #add(url: string, joined?: ConstructorParameters<typeof SimulatedMember>[2]): SimulatedMember {
+    const name = `m${this.#urls.indexOf(url) + 1}`
+    const own = joined === undefined ? '' : `,${name}=${url}`
+    const initialCluster = `${this.#initialCluster}${own}`
+    const member = new SimulatedMember({ name, url, initialCluster }, this.#around, joined)
+    this.members.push(member)
+    return member
+  }
+}

@@ -1,0 +1,164 @@
+// faults.ts: what goes wrong, and what operators do meanwhile. Each of these is a thing that the
+// design promises to survive, in any order and at any moment.
+import { EtcdError } from '../../src/api/rpc-errors.js'
+import { RpcError } from '../../src/grpc/status.js'
+import type { Cluster } from './cluster.js'
+import type { NetworkConditions } from './network.js'
+import type { SimulatedMember } from './simulated-member.js'
+
+type RandomNumber = (limit: number) => number
+
+interface Fault {
+  readonly name: string
+  /** How often it happens, compared with the others. */
+  readonly weight: number
+  happen(cluster: Cluster, random: RandomNumber): void
+}
+
+/** Faults that a seed has or has not, so that rare pairs of them are not always disturbed. */
+const faults: readonly Fault[] = [
+  { name: 'partition', weight: 4, happen: partition },
+  { name: 'one way', weight: 3, happen: cutOneWay },
+  { name: 'alone', weight: 3, happen: isolateLeader },
+  { name: 'heal', weight: 5, happen: ({ network }) => network.heal() },
+  { name: 'crash', weight: 5, happen: crashOne },
+  { name: 'leader crash', weight: 4, happen: (cluster) => cluster.leader()?.crash() },
+  { name: 'all crash', weight: 1, happen: ({ members }) => members.forEach((each) => each.crash()) },
+  { name: 'power', weight: 4, happen: failPower },
+  { name: 'start', weight: 10, happen: ({ members }) => members.forEach((each) => each.start()) },
+  { name: 'stop', weight: 3, happen: (cluster, random) => one(cluster, random)?.stop() },
+  { name: 'pause', weight: 4, happen: pauseOne },
+  { name: 'slow disk', weight: 3, happen: slowDisk },
+  { name: 'transfer', weight: 4, happen: transfer },
+  { name: 'members', weight: 6, happen: changeMembers },
+  { name: 'network', weight: 3, happen: ({ network }, random) => void setNetwork(network, random) },
+]
+
+/** The share of faults that a seed leaves out. */
+const leftOutPercent = 25
+
+/** Lets one fault after the other happen, until stopped. */
+export class Nemesis {
+  readonly #cluster: Cluster
+  readonly #random: RandomNumber
+  readonly #lot: Fault[]
+  readonly #pauseMs: number
+  isStopped = false
+
+  constructor(cluster: Cluster, random: RandomNumber) {
+    this.#cluster = cluster
+    this.#random = random
+    this.#pauseMs = 50 + random(1_500)
+    const chosen = faults.filter(({ name }) => name === 'start' || random(100) >= leftOutPercent)
+    this.#lot = chosen.flatMap((fault) => Array.from({ length: fault.weight }, () => fault))
+    setNetwork(cluster.network, random)
+  }
+
+  start(): void {
+    const delayMs = this.#random(2 * this.#pauseMs)
+    this.#cluster.time.after(delayMs, () => {
+      if (this.isStopped) return
+      const fault = this.#lot[this.#random(this.#lot.length)]
+      this.#cluster.note(`fault: ${fault?.name}`)
+      fault?.happen(this.#cluster, this.#random)
+      this.start()
+    })
+  }
+}
+
+function setNetwork(network: { conditions: NetworkConditions }, random: RandomNumber): void {
+  const pick = (...values: number[]): number => values[random(values.length)] ?? 0
+  network.conditions = {
+    delayMs: pick(1, 2, 5, 10, 30),
+    lossPercent: pick(0, 0, 2, 10, 25),
+    repeatPercent: pick(0, 2, 10),
+    latePercent: pick(0, 1, 5),
+  }
+}
+
+function one({ members }: Cluster, random: RandomNumber): SimulatedMember | undefined {
+  const up = members.filter(({ isDown }) => !isDown)
+  return up[random(up.length)]
+}
+
+function crashOne(cluster: Cluster, random: RandomNumber): void {
+  one(cluster, random)?.crash()
+}
+
+/** Some of the changes that are under way reach the disk, the next one in part. */
+function failPower(cluster: Cluster, random: RandomNumber): void {
+  const member = one(cluster, random)
+  member?.files.powerFailsAfter(random(25))
+  if (random(2) === 0) member?.stop()
+}
+
+function pauseOne(cluster: Cluster, random: RandomNumber): void {
+  one(cluster, random)?.pause(200 + random(3_000))
+}
+
+function slowDisk(cluster: Cluster, random: RandomNumber): void {
+  const member = one(cluster, random)
+  if (member !== undefined) member.syncMs = [1, 5, 50, 200][random(4)] ?? 1
+}
+
+function partition({ members, network }: Cluster, random: RandomNumber): void {
+  network.heal()
+  const sides = members.map(() => random(2))
+  members.forEach(({ id: from }, a) => {
+    members.forEach(({ id: to }, b) => {
+      if (from !== undefined && to !== undefined && sides[a] !== sides[b]) network.cut(from, to)
+    })
+  })
+}
+
+function cutOneWay({ members, network }: Cluster, random: RandomNumber): void {
+  const from = members[random(members.length)]?.id
+  const isAllCut = random(2) === 0
+  for (const { id: to } of members) {
+    if (from === undefined || to === undefined || from === to) continue
+    if (isAllCut || random(2) === 0) network.cut(from, to)
+  }
+}
+
+function isolateLeader(cluster: Cluster): void {
+  const leader = cluster.leader()?.id
+  for (const { id } of cluster.members) {
+    if (leader === undefined || id === undefined || id === leader) continue
+    cluster.network.cut(leader, id)
+    cluster.network.cut(id, leader)
+  }
+}
+
+function transfer(cluster: Cluster, random: RandomNumber): void {
+  const service = cluster.leader()?.running?.service
+  const members = service?.membership.list() ?? []
+  const to = members[random(members.length)]?.id
+  if (service === undefined || to === undefined) return
+  tolerate(service.handOver(to))
+}
+
+/** Adds, removes or promotes somebody, on any member; what may not be is refused. */
+function changeMembers(cluster: Cluster, random: RandomNumber): void {
+  const service = one(cluster, random)?.running?.service
+  if (service === undefined) return
+  const { reconfigurer, membership, node, memberId } = service
+  const list = membership.list()
+  const someone = list[random(list.length)]?.id
+  const learner = list.find(({ isLearner }) => isLearner)?.id
+  const dice = random(3)
+  const url = cluster.freeUrl()
+  if (learner !== undefined && node.leader === memberId && random(2) === 0) {
+    tolerate(reconfigurer.promote(learner))
+  } else if (dice > 0 && url !== undefined && list.length < cluster.membersMax) {
+    tolerate(reconfigurer.add([url], random(2) === 0))
+  } else if (dice === 0 && someone !== undefined && list.length > 3) {
+    tolerate(reconfigurer.remove(someone))
+  }
+}
+
+/** A refusal is an answer; anything else is a failure of the simulation. */
+function tolerate(work: Promise<unknown>): void {
+  work.catch((error: unknown) => {
+    if (!(error instanceof EtcdError || error instanceof RpcError)) throw error
+  })
+}

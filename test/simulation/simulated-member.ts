@@ -1,0 +1,246 @@
+// simulated-member.ts: one member of a simulated cluster: the real server without its client port,
+// on a disk, a clock and a network of the simulation. It can crash at any moment, and starts again
+// from what its disk has kept.
+import { Passwords } from '../../src/auth/password.js'
+import { AuthStore } from '../../src/auth/store.js'
+import { Lessor, minTtlSeconds } from '../../src/lease/lessor.js'
+import { WatchableStore } from '../../src/mvcc/watchable-store.js'
+import { type Log, silentLog } from '../../src/platform/log.js'
+import type { Random } from '../../src/platform/random.js'
+import type { MemoryStorage } from '../../src/raft/storage.js'
+import { Alarms } from '../../src/server/alarm.js'
+import { newTokens } from '../../src/server/auth-tokens.js'
+import type { State } from '../../src/server/checkpoint.js'
+import { type ServerConfig, serverConfig } from '../../src/server/config.js'
+import { Member } from '../../src/server/member.js'
+import { Membership } from '../../src/server/membership.js'
+import type { Platform } from '../../src/server/platform.js'
+import { type Joined, type Recovered, recoverMember } from '../../src/server/recover.js'
+import type { ServiceParts } from '../../src/server/rpc/parts.js'
+import { openDataDir } from '../../src/storage/data-dir.js'
+import type { Wal } from '../../src/storage/wal/writer.js'
+import { FakeFiles } from '../support/fake-files.js'
+import type { SimulatedNetwork } from './network.js'
+import { clockOf, Life, type VirtualTime } from './virtual-time.js'
+
+type RandomNumber = (limit: number) => number
+
+/** What a member works with. */
+export interface Surroundings {
+  time: VirtualTime
+  network: SimulatedNetwork
+  random: RandomNumber
+  note(line: string): void
+  /** A member that could not go on, for a reason that no fault of the simulation explains. */
+  onFailure(member: SimulatedMember, error: Error): void
+  /** Replaces parts of what a member recovers, to show that the checks find what is broken. */
+  bend(recovered: Recovered): void
+  bendConfig: Partial<ServerConfig>
+}
+
+/** What runs between a start and a crash. */
+export interface Running {
+  readonly life: Life
+  readonly member: Member
+  readonly service: ServiceParts
+  readonly log: MemoryStorage
+  readonly snapshotIndex: number
+  /** Above the applied index: a snapshot is taking the place of the state. */
+  installing: number
+}
+
+export class SimulatedMember {
+  readonly name: string
+  readonly url: string
+  readonly files: FakeFiles
+  /** How long the disk takes to sync, and up to as much again. */
+  syncMs = 1
+  running: Running | undefined
+  /** Its id once it is known. */
+  id: bigint | undefined
+  /** It was removed from the cluster and has noticed it. */
+  isGone = false
+  readonly #around: Surroundings
+  readonly #config: ServerConfig
+  readonly #joined: Joined | undefined
+  #life: Life | undefined
+  #isStopping = false
+
+  /** `initialCluster` names all members of a new cluster; `joined` says that there is one. */
+  constructor(
+    place: { name: string; url: string; initialCluster: string },
+    around: Surroundings,
+    joined?: Joined,
+  ) {
+    this.name = place.name
+    this.url = place.url
+    this.#around = around
+    this.#joined = joined
+    this.id = joined?.memberId
+    this.files = new FakeFiles({ random: around.random })
+    this.#config = serverConfig({
+      name: place.name,
+      dataDir: '/data',
+      initialAdvertisePeerUrls: [place.url],
+      listenPeerUrls: [place.url],
+      initialCluster: place.initialCluster,
+      initialClusterState: joined === undefined ? 'new' : 'existing',
+      heartbeatIntervalMs: 50,
+      electionTimeoutMs: 500,
+      ...around.bendConfig,
+    })
+  }
+
+  get isDown(): boolean {
+    return this.#life === undefined
+  }
+
+  /** Begins to start; it runs once its disk has been read. */
+  start(): void {
+    if (this.#life !== undefined || this.isGone) return
+    const life = new Life(this.#around.time)
+    this.#life = life
+    this.#note('starts')
+    this.#start(life).catch((error: Error) => this.#onError(life, error))
+  }
+
+  /** Everything stops at once, and the disk forgets what was not synced, or some of it. */
+  crash(): void {
+    const life = this.#life
+    if (life === undefined) return
+    this.#note('crashes')
+    this.#end(life)
+    this.files.crash()
+  }
+
+  /** As an operator stops it: it hands over, and writes a checkpoint. */
+  stop(): void {
+    const { running } = this
+    const life = this.#life
+    if (running === undefined || life === undefined || this.#isStopping) return
+    this.#note('stops')
+    this.#isStopping = true
+    running.member.close().then(
+      () => this.#end(life),
+      (error: Error) => this.#onError(life, error),
+    )
+  }
+
+  pause(forMs: number): void {
+    this.#note(`pauses for ${forMs} ms`)
+    this.#life?.pause(forMs)
+  }
+
+  resume(): void {
+    this.#life?.resume()
+  }
+
+  #end(life: Life): void {
+    if (this.#life !== life) return
+    this.#life = undefined
+    this.running = undefined
+    this.#isStopping = false
+    life.end()
+  }
+
+  async #start(life: Life): Promise<void> {
+    const { time, network, bend } = this.#around
+    const clock = clockOf(life, time)
+    const log = this.#logger()
+    this.files.onSync = () => {
+      const delayMs = this.syncMs + this.#around.random(this.syncMs + 1)
+      return new Promise((resolve) => void life.after(delayMs, resolve))
+    }
+    const { files } = this
+    const platform = { files, clock, random: seededBytes(this.#around.random), log }
+    const tokens = await newTokens(this.#config, platform)
+    const newState = (clusterId: bigint) => emptyState(this.#config, clusterId, platform, tokens)
+    const owner = { identity: this.name, isAlive: async () => false }
+    const dataDir = await openDataDir('/data', { files, log, owner })
+    const join = async () => this.#joined
+    const recovered = await recoverMember(this.#config, dataDir, newState, {
+      files,
+      logger: log,
+      join,
+    })
+    this.id = recovered.memberId
+    bend(recovered)
+    const running = this.#watched(life, recovered)
+    const member = new Member(this.#config, recovered, platform, (handlers) =>
+      network.attach(recovered.memberId, life, handlers),
+    )
+    this.running = Object.assign(running, { member, service: member.service })
+    member.failed.then((error) => this.#onError(life, error))
+    member.start([this.url])
+    this.#note(`runs, snapshot ${recovered.snapshotIndex}, log ${recovered.log.lastIndex()}`)
+  }
+
+  /** Sees when a snapshot from a leader begins to take the place of the state. */
+  #watched(life: Life, recovered: Recovered): Omit<Running, 'member' | 'service'> {
+    const { wal, log, snapshotIndex } = recovered
+    const running = { life, log, snapshotIndex, installing: 0 }
+    const watched: Wal = {
+      get lastIndex() {
+        return wal.lastIndex
+      },
+      save: (hardState, entries, sync) => wal.save(hardState, entries, sync),
+      saveSnapshot: (snapshot) => {
+        running.installing = Math.max(running.installing, snapshot.index)
+        return wal.saveSnapshot(snapshot)
+      },
+      release: (index) => wal.release(index),
+      close: () => wal.close(),
+    }
+    recovered.wal = watched
+    return running
+  }
+
+  #onError(life: Life, error: Error): void {
+    if (life.isOver) return
+    this.#note(`fails: ${error.message}`)
+    const isRemoved = /permanently removed/.test(error.message)
+    if (isRemoved) this.isGone = true
+    else if (this.files.hasPower) this.#around.onFailure(this, error)
+    this.#end(life)
+    this.files.crash()
+  }
+
+  #note(line: string): void {
+    this.#around.note(`${this.name} ${line}`)
+  }
+
+  #logger(): Log {
+    if (process.env.SIM_LOG === undefined) return silentLog
+    const line = (text: string, fields: unknown) =>
+      this.#note(`  ${text} ${JSON.stringify(fields, (_, v) => (typeof v === 'bigint' ? String(v) : v))}`)
+    return { debug: line, info: line, warn: line, error: line }
+  }
+}
+
+function seededBytes(random: RandomNumber): Random {
+  return {
+    below: random,
+    bytes: (count) => Buffer.from(Array.from({ length: count }, () => random(256))),
+  }
+}
+
+/** As startServer() makes it. */
+function emptyState(
+  config: ServerConfig,
+  clusterId: bigint,
+  { clock, random }: Platform,
+  tokens: Awaited<ReturnType<typeof newTokens>>,
+): State {
+  const store = new WatchableStore()
+  const lessor = new Lessor({
+    clock,
+    minTtlSeconds: minTtlSeconds(config),
+    deleteKeys: (keys) => {
+      const txn = store.begin()
+      for (const key of keys) txn.deleteRange(key, undefined)
+      txn.end()
+    },
+  })
+  const auth = new AuthStore({ tokens, passwords: new Passwords(config.bcryptCost, random) })
+  return { store, lessor, auth, alarms: new Alarms(), membership: new Membership(clusterId) }
+}

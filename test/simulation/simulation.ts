@@ -1,0 +1,221 @@
+// simulation.ts: one seed, one history of a cluster. The seed decides how many members there are,
+// what goes wrong and when, and what clients ask for; so it replays exactly. First everything goes
+// wrong for a while, then the faults stop, and the cluster has to get on and to agree.
+import assert from 'node:assert/strict'
+import type { ServerConfig } from '../../src/server/config.js'
+import type { Recovered } from '../../src/server/recover.js'
+import { crc32c } from '../../src/storage/crc32c.js'
+import { seededRandom } from '../support/fake-files.js'
+import { Checks, checkKept } from './checks.js'
+import { Client } from './client.js'
+import { Cluster } from './cluster.js'
+import { Nemesis } from './faults.js'
+import { History } from './history.js'
+import { type Deliver, perfectNetwork } from './network.js'
+import { VirtualTime } from './virtual-time.js'
+
+export interface SimulationOptions {
+  /** Keeps a line an event. */
+  keepTrace?: boolean
+  /** A part that is broken on purpose; undefined: as the server is. */
+  mutation?: Mutation
+}
+
+/** Ways to break a member from outside. */
+export interface Mutation {
+  bend?(recovered: Recovered): void
+  deliver?: Deliver
+  config?: Partial<ServerConfig>
+}
+
+export interface SimulationResult {
+  seed: number
+  /** Undefined: every promise was kept. */
+  failure: string | undefined
+  trace: readonly string[]
+  /** The same for the same seed. */
+  digest: number
+  figures: Record<string, number>
+}
+
+const faultsMs = 12_000
+const settleMs = 60_000
+const logCheckMs = 500
+/** Older lines of a trace are forgotten. */
+const traceMax = 200_000
+
+export async function simulate(
+  seed: number,
+  options: SimulationOptions = {},
+): Promise<SimulationResult> {
+  const simulation = new Simulation(seed, options)
+  return simulation.run()
+}
+
+class Simulation {
+  readonly #seed: number
+  readonly #time = new VirtualTime()
+  readonly #random: (limit: number) => number
+  readonly #checks = new Checks()
+  readonly #history = new History()
+  readonly #cluster: Cluster
+  readonly #clients: Client[]
+  readonly #trace: string[] = []
+  readonly #keepTrace: boolean
+  #failure: Error | undefined
+  #digest = 0
+
+  constructor(seed: number, { keepTrace = false, mutation = {} }: SimulationOptions) {
+    this.#seed = seed
+    this.#random = seededRandom(seed)
+    this.#keepTrace = keepTrace
+    const random = this.#random
+    this.#cluster = new Cluster({
+      time: this.#time,
+      random,
+      size: random(3) === 0 ? 5 : 3,
+      note: (line) => this.#note(line),
+      onFailure: ({ name }, error) => {
+        this.#failure ??= new Error(`${name} cannot go on: ${error.stack}`)
+      },
+      bend: (recovered) => mutation.bend?.(recovered),
+      bendConfig: { snapshotCatchupEntries: [3, 10, 50][random(3)] ?? 10, ...mutation.config },
+    })
+    const { network, members } = this.#cluster
+    if (mutation.deliver) network.deliver = mutation.deliver
+    network.onSend = (message) => this.#checks.onSend(message)
+    const keys = ['a', 'b', 'c', 'd'].slice(0, 1 + random(4))
+    this.#clients = Array.from({ length: 2 + random(4) }, (_, at) => {
+      const parts = { time: this.#time, random, history: this.#history, keys }
+      const note = (line: string) => this.#note(line)
+      return new Client({ ...parts, name: `c${at + 1}`, members: () => members, note })
+    })
+    this.#time.onEvent = () => this.#checks.check(members)
+  }
+
+  async run(): Promise<SimulationResult> {
+    let failure: Error | undefined
+    try {
+      await this.#disturb()
+      await this.#settle()
+      this.#checkEnd()
+    } catch (error) {
+      failure = error as Error
+    }
+    failure = this.#failure ?? failure
+    for (const member of this.#cluster.members) member.crash()
+    return {
+      seed: this.#seed,
+      failure: failure && `${failure.message}\n${failure.stack}`,
+      trace: this.#trace,
+      digest: this.#digest,
+      figures: this.#figures(),
+    }
+  }
+
+  async #disturb(): Promise<void> {
+    const nemesis = new Nemesis(this.#cluster, this.#random)
+    this.#cluster.start()
+    nemesis.start()
+    for (const client of this.#clients) client.start()
+    await this.#runUntil(faultsMs)
+    nemesis.isStopped = true
+  }
+
+  /** Everything works again, so every client must get on, and all members reach the same. */
+  async #settle(): Promise<void> {
+    this.#note('the faults are over')
+    const { network, members } = this.#cluster
+    network.heal()
+    network.conditions = perfectNetwork
+    for (const member of members) {
+      member.resume()
+      member.syncMs = 1
+      if (!member.files.hasPower) member.crash()
+      member.files.powerFailsAfter(Number.POSITIVE_INFINITY)
+    }
+    const before = this.#clients.map(({ answeredWrites }) => answeredWrites)
+    const hasProgress = (): boolean =>
+      this.#clients.every(({ answeredWrites }, at) => answeredWrites > (before[at] ?? 0) + 3)
+    const until = this.#time.now + settleMs
+    await this.#runUntil(until, hasProgress)
+    assert(hasProgress(), `no progress after the faults:\n${this.#describe()}`)
+    for (const client of this.#clients) client.isStopped = true
+    await this.#runUntil(until + settleMs, () => this.#isSettled())
+    assert(this.#isSettled(), `members do not come together:\n${this.#describe()}`)
+  }
+
+  async #runUntil(ms: number, isDone: () => boolean = () => false): Promise<void> {
+    while (this.#time.now < ms && !isDone()) {
+      const next = Math.min(ms, this.#time.now + logCheckMs)
+      await this.#time.runUntil(next, () => this.#failure !== undefined || isDone())
+      if (this.#failure !== undefined) throw this.#failure
+      this.#checks.checkLogs(this.#cluster.members)
+      this.#mix(this.#time.eventCount)
+      if (this.#time.now >= faultsMs) for (const member of this.#cluster.members) member.start()
+    }
+  }
+
+  /** All who belong to the cluster run, and have applied everything. */
+  #isSettled(): boolean {
+    const { appliedIndex } = this.#checks
+    const members = this.#cluster.leader()?.running?.service.membership.list() ?? []
+    const isDone = ({ id }: { id: bigint }): boolean => {
+      const member = this.#cluster.members.find((each) => each.id === id)
+      return member?.running?.service.node.applied === appliedIndex
+    }
+    return members.length > 0 && members.every(isDone)
+  }
+
+  #checkEnd(): void {
+    this.#checks.checkLogs(this.#cluster.members)
+    const leader = this.#cluster.leader()?.running?.service
+    assert(leader !== undefined)
+    checkKept(leader, this.#history.acknowledged)
+    this.#history.check()
+  }
+
+  #describe(): string {
+    return this.#cluster.members
+      .map(({ name, isDown, isGone, running }) => {
+        const { node, membership } = running?.service ?? {}
+        const status = node?.status()
+        const raft =
+          status &&
+          `${status.role} of ${status.term}, commit ${status.commit}, applied ${status.applied}`
+        const list = membership?.list().map(({ id, isLearner }) => `${id}${isLearner ? '?' : ''}`)
+        return `  ${name} ${isGone ? 'gone' : isDown ? 'down' : raft} ${list?.join() ?? ''}`
+      })
+      .join('\n')
+  }
+
+  #figures(): Record<string, number> {
+    const { answered, unanswered, undecided } = this.#history.counts
+    const { sent, lost, snapshots } = this.#cluster.network.counts
+    const { leaders, hashes } = this.#checks.counts
+    return {
+      events: this.#time.eventCount,
+      virtualMs: Math.round(this.#time.now),
+      members: this.#cluster.members.length,
+      applied: this.#checks.appliedIndex,
+      leaders,
+      hashes,
+      answered,
+      unanswered,
+      undecided,
+      sent,
+      lost,
+      snapshots,
+    }
+  }
+
+  #note(line: string): void {
+    if (!this.#keepTrace) return
+    if (this.#trace.length >= traceMax) this.#trace.shift()
+    this.#trace.push(`${this.#time.now.toFixed(0).padStart(6)} ${line}`)
+  }
+
+  #mix(value: number): void {
+    this.#digest = crc32c(Buffer.from(`${value} ${this.#time.now} ${this.#checks.appliedIndex}`), this.#digest)
+  }
+}
