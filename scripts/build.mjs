@@ -5,8 +5,9 @@
 //   server.cjs           `tsctl server`, loaded only by that command
 //   chalk.cjs, ...       packages that few commands need
 //   index.js, types/     the library (types only for a package: `--types`, or npm pack)
-//   library.js           the server for programs and tests; vitest.js, jest.js and node-test.js
-//                        beside it; library.cjs and jest.cjs for those that require()
+//   library.js           the server for programs and tests, worker.js for one in its own thread;
+//                        vitest.js, jest.js and node-test.js beside it; library.cjs and jest.cjs
+//                        for those that require()
 //
 // How a `get` starts is what the form was chosen by. Processor time of whole processes, smallest
 // of 25 runs, where `node -e 0` takes 61 ms and 20 lines of node:http2 by hand take 79:
@@ -119,9 +120,16 @@ const libraryApart = (extension) => ({
   },
 })
 
+/** Where a CommonJS bundle is: an ES module knows it by import.meta. */
+const importMetaUrl = {
+  define: { 'import.meta.url': 'moduleUrl' },
+  banner: { js: "const moduleUrl = require('url').pathToFileURL(__filename).href;" },
+}
+
 /** The server as a library, and what test runners need of it. */
 function libraryBundles() {
   const esm = { ...common, format: 'esm', banner: { js: requireInModule } }
+  const cjs = { ...commonJs, ...importMetaUrl }
   const entry = (name, options, plugins) => {
     const file = name === 'library' ? 'library' : `library-${name}`
     const extension = options.format === 'esm' ? 'js' : 'cjs'
@@ -130,8 +138,8 @@ function libraryBundles() {
   }
   return [
     entry('library', esm, [usersPackages]),
-    entry('library', commonJs, [usersPackages]),
-    ...['vitest', 'jest', 'node-test'].map((name) =>
+    entry('library', cjs, [usersPackages]),
+    ...['worker', 'vitest', 'jest', 'node-test'].map((name) =>
       entry(name, esm, [usersPackages, libraryApart('js')]),
     ),
     entry('jest', commonJs, [usersPackages, libraryApart('cjs')]),
@@ -153,6 +161,7 @@ async function bundle() {
       entryPoints: ['src/commands/server.ts'],
       outfile: path.join(next, 'server.cjs'),
       plugins: [usersPackages],
+      ...importMetaUrl,
     }),
     build({
       ...common,

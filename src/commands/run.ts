@@ -1,6 +1,6 @@
-// run [flags] -- command args...: runs a command beside a server of its own, on a free port and with
-// nothing on disk, and ends as the command ends. `tsctl run -- npm test` is all that a CI job needs.
-// The command finds the server by ETCDCTL_ENDPOINTS and TSCTL_SERVER_URL.
+// run [flags] -- command args...: runs a command beside a server of its own, on a free port and
+// with nothing on disk, and ends as the command ends. `tsctl run -- npm test` is all that a CI job
+// needs. The command finds the server by ETCDCTL_ENDPOINTS and TSCTL_SERVER_URL.
 import { constants } from 'node:os'
 import type { LogLevel } from '../platform/log.js'
 import type { ServerConfig } from '../server/config.js'

@@ -1,6 +1,7 @@
 // library-hooks.ts: one server for all tests of a file, started before the first, emptied before
 // each, stopped after the last. How to say so to a test runner is for the entry of that runner.
-import { type RunningServer, type StartOptions, startServer } from './library.js'
+import { startServer } from './library.js'
+import type { RunningServer, StartOptions } from './library-surface.js'
 
 export interface HookOptions extends StartOptions {
   /** Whether each test begins with an empty store. Default: yes. */

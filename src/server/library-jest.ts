@@ -6,8 +6,9 @@
 //
 // jest gives its hooks as globals. With jest's fake timers nextTick must stay real, for Node's own
 // streams need it: jest.useFakeTimers({ doNotFake: ['nextTick'] }).
-import type { RunningServer } from './library.js'
+
 import { type HookOptions, type Hooks, serverFor } from './library-hooks.js'
+import type { RunningServer } from './library-surface.js'
 
 export { type RunningServer, startServer } from './library.js'
 export type { HookOptions } from './library-hooks.js'

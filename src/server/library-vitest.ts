@@ -4,8 +4,8 @@
 //     const server = useServer()
 //     test('...', async () => { const client = await server.client() ... })
 import { afterAll, beforeAll, beforeEach } from 'vitest'
-import type { RunningServer } from './library.js'
 import { type HookOptions, serverFor } from './library-hooks.js'
+import type { RunningServer } from './library-surface.js'
 
 export { type RunningServer, startServer } from './library.js'
 export type { HookOptions } from './library-hooks.js'

@@ -14,73 +14,34 @@ import type { AuthRecords } from '../auth/store.js'
 import type { ServerTls } from '../grpc/server.js'
 import { type Clock, systemClock } from '../platform/clock.js'
 import { systemFiles } from '../platform/files.js'
-import { type LogLevel, lineLog, silentLog } from '../platform/log.js'
+import { lineLog, silentLog } from '../platform/log.js'
 import { systemRandom } from '../platform/random.js'
 import { type ServerConfig, serverConfig } from './config.js'
 import { addRoot } from './library-auth.js'
+import { Clients, environment } from './library-client.js'
 import { AdvancingClock, millisecondsOf } from './library-clock.js'
 import { expireLeases } from './library-expiry.js'
 import { type Faults, LibraryFaults } from './library-faults.js'
 import { resetInMemory, resetOnDisk } from './library-reset.js'
+import type { RunningServer, StartOptions } from './library-surface.js'
 import { forgetRunning, noteRunning, startedBy } from './library-unstopped.js'
 import { selfSigned } from './self-signed.js'
 import { type Server, startServer as startMember } from './server.js'
 
 export type { Failure, Faults } from './library-faults.js'
-
-export interface StartOptions {
-  /** Default: 0, a free one. */
-  port?: number
-  /** Address to listen on. Default: 127.0.0.1. */
-  host?: string
-  /** Default: in memory. A directory stays when the server stops, and is etcd's own. */
-  storage?: 'memory' | { dir: string }
-  /** True: with a certificate of its own, which `ca` then holds. Else PEM texts. */
-  tls?: boolean | ServerTls
-  /** Turns authentication on, with the user root. */
-  auth?: { rootPassword: string }
-  limits?: {
-    /** Largest write. */
-    requestBytes?: number
-    txnOps?: number
-    /** Size of the database that raises the NOSPACE alarm. */
-    quotaBytes?: number
-  }
-  /** What time is, before it is put forward. Default: the machine's. */
-  clock?: Clock
-  /** Where log lines go, from this level on. Default: nowhere. */
-  log?: { level: LogLevel; write(line: string): void }
-  /** Other settings, by the names of etcd's flags in camel case. */
-  config?: Partial<ServerConfig>
-}
-
-export interface RunningServer {
-  /** http://127.0.0.1:PORT */
-  readonly endpoint: string
-  /** The same, as etcd3 and others call it. */
-  readonly hosts: string
-  readonly port: number
-  /** The certificate to trust, when the server made its own. */
-  readonly ca: string | undefined
-  /** Variables for a program that is started with this server: tsctl, etcdctl, an application. */
-  env(): Record<string, string>
-  /** A client of the package etcd3, which has to be installed; it is closed with the server. */
-  client(options?: Partial<IOptions>): Promise<Etcd3>
-  /** Empties the store, ends watches, and takes faults back. In memory: revision 1 again. */
-  reset(): Promise<void>
-  readonly clock: {
-    now(): number
-    /** Puts the server's time forward; resolves when leases that ran out by it are gone. */
-    advance(duration: number | string): Promise<void>
-  }
-  readonly faults: Faults
-  stop(): Promise<void>
-  [Symbol.asyncDispose](): Promise<void>
-}
+export type { RunningServer, StartOptions } from './library-surface.js'
 
 /** Starts a server; it serves when this resolves. @throws ConfigError, and what listening throws */
 export async function startServer(options: StartOptions = {}): Promise<RunningServer> {
   const by = startedBy()
+  const running = options.thread
+    ? await (await import('./library-thread.js')).startInThread(options)
+    : await startHere(options)
+  noteRunning(running, { port: running.port, startedBy: by })
+  return running
+}
+
+async function startHere(options: StartOptions): Promise<RunningServer> {
   const clock = new AdvancingClock(options.clock ?? systemClock)
   const faults = new LibraryFaults(systemClock)
   const tls = tlsOf(options)
@@ -93,9 +54,7 @@ export async function startServer(options: StartOptions = {}): Promise<RunningSe
   })
   faults.onDrop(server.dropConnections)
   if (options.auth !== undefined) await addRoot(server.methods, options.auth.rootPassword)
-  const running = new Embedded(server, { clock, faults, options, ca: ownCa(options, tls) })
-  noteRunning(running, { port: running.port, startedBy: by })
-  return running
+  return new Embedded(server, { clock, faults, options, ca: ownCa(options, tls) })
 }
 
 interface EmbeddedParts {
@@ -115,7 +74,7 @@ class Embedded implements RunningServer {
   readonly #server: Server
   readonly #options: StartOptions
   readonly #firstUsers: AuthRecords
-  readonly #clients = new Set<Etcd3>()
+  readonly #clients = new Clients()
   #stopping: Promise<void> | undefined
 
   constructor(server: Server, { clock, faults, options, ca }: EmbeddedParts) {
@@ -140,21 +99,14 @@ class Embedded implements RunningServer {
   }
 
   env(): Record<string, string> {
-    return { ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: this.endpoint, TSCTL_SERVER_URL: this.endpoint }
+    return environment(this.endpoint)
   }
 
   async client(options: Partial<IOptions> = {}): Promise<Etcd3> {
     this.#checkRunning('client()')
-    const etcd3 = await import('etcd3')
-    const { auth } = this.#options
-    const client = new etcd3.Etcd3({
-      hosts: this.hosts,
-      ...(auth && { auth: { username: 'root', password: auth.rootPassword } }),
-      ...(this.ca && { credentials: { rootCertificate: Buffer.from(this.ca) } }),
-      ...options,
-    })
-    this.#clients.add(client)
-    return client
+    const { hosts, ca } = this
+    const rootPassword = this.#options.auth?.rootPassword
+    return this.#clients.open({ hosts, ca, rootPassword }, options)
   }
 
   async reset(): Promise<void> {
@@ -179,7 +131,7 @@ class Embedded implements RunningServer {
   async #stop(): Promise<void> {
     forgetRunning(this)
     this.faults.clear()
-    for (const client of this.#clients) client.close()
+    this.#clients.close()
     await this.#server.close()
   }
 
