@@ -1,6 +1,7 @@
 // index.ts: the package's one door. What the command line tool does over its connection layer,
 // a program can do with connect(): the services of etcd as typed calls, and watches, keep-alives
-// and snapshots as async iterables. And it can start a server of its own with startServer().
+// and snapshots as async iterables. It can start a server of its own with startServer(), and read,
+// check and restore snapshot files without any.
 import { connect as connectWith } from './connection/connect.js'
 import type { Connection, ConnectOptions } from './connection/connection.js'
 import { systemClock } from './platform/clock.js'
@@ -22,6 +23,22 @@ export {
   type StartOptions,
   startServer,
 } from './server/library.js'
+export {
+  CorruptionError,
+  type RestoredMember,
+  type RestoreOptions,
+  restoreSnapshot,
+  type SavedSnapshot,
+  SnapshotError,
+  type SnapshotHashKv,
+  type SnapshotReport,
+  type SnapshotStatus,
+  saveSnapshot,
+  snapshotHashKv,
+  snapshotRange,
+  snapshotStatus,
+  verifySnapshot,
+} from './snapshot/on-disk.js'
 
 /** Options of connect(): the endpoints, and what differs from etcdctl's own defaults. */
 export type ClientOptions = Pick<ConnectOptions, 'endpoints'> &
