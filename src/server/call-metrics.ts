@@ -177,9 +177,41 @@ export class CallMetrics {
     counter('etcd_debugging_lease_granted_total', 'The total number of granted leases.', () =>
       calls('/etcdserverpb.Lease/LeaseGrant'),
     )
+    counter('etcd_debugging_lease_revoked_total', 'The total number of revoked leases.', () =>
+      calls('/etcdserverpb.Lease/LeaseRevoke'),
+    )
+    counter('etcd_server_learner_promote_successes', 'The number of promoted learners.', () =>
+      calls('/etcdserverpb.Cluster/MemberPromote'),
+    )
+    metrics.read(
+      'gauge',
+      'etcd_debugging_mvcc_watch_stream_total',
+      'Total number of watch streams.',
+      () => this.#underWay('/etcdserverpb.Watch/Watch'),
+    )
+    const durations = (name: string, help: string, path: string) =>
+      metrics.histograms(name, help, () => {
+        const seconds = this.#byPath.get(path)?.seconds
+        return seconds === undefined ? [] : [[{}, seconds]]
+      })
+    durations(
+      'etcd_mvcc_hash_duration_seconds',
+      'The latency distribution of hashes of the database.',
+      '/etcdserverpb.Maintenance/Hash',
+    )
+    durations(
+      'etcd_mvcc_hash_rev_duration_seconds',
+      'The latency distribution of hashes of a revision.',
+      '/etcdserverpb.Maintenance/HashKV',
+    )
     counter('etcd_debugging_lease_renewed_total', 'The number of renewed leases.', () =>
       sum(['/etcdserverpb.Lease/LeaseKeepAlive'].map((path) => this.#byPath.get(path)?.sent)),
     )
+  }
+
+  #underWay(path: string): number {
+    const method = this.#byPath.get(path)
+    return (method?.started ?? 0) - sum([...(method?.handled.values() ?? [])])
   }
 
   #successes(paths: readonly string[]): number {

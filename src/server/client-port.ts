@@ -63,7 +63,7 @@ export class ClientPort {
     this.#service = service
     this.#isBackground = around.isBackground ?? false
     this.#stopGraceMs = around.stopGraceMs ?? stopGraceMsDefault
-    this.#http = { service, handlers, metrics, noteCheck: healthMetrics(metrics) }
+    this.#http = { service, handlers, metrics, ...healthMetrics(metrics) }
     const isHttpApart = config.listenClientHttpUrls.length > 0
     this.#grpc = newGrpcServer({
       handlers,
@@ -143,17 +143,21 @@ function needed(tls: ServerTls | undefined, url: string): ServerTls {
 }
 
 /** What the health checks gave last, and how often they gave what. */
-function healthMetrics(metrics: Metrics): HttpParts['noteCheck'] {
+function healthMetrics(metrics: Metrics): Pick<HttpParts, 'noteCheck' | 'noteHealth'> {
+  const good = metrics.counter('etcd_server_health_success', 'The number of successful healths.')
+  const bad = metrics.counter('etcd_server_health_failures', 'The number of failed healths.')
+
   const last = new Map<string, Sample>()
   const counts = new Map<string, Sample>()
   const help = 'The result of each kind of healthcheck.'
   metrics.read('gauge', 'etcd_server_healthcheck', help, () => last.values())
   const helpOfCounts = 'The total number of each kind of healthcheck.'
   metrics.read('counter', 'etcd_server_healthchecks_total', helpOfCounts, () => counts.values())
-  return ({ type, name, isGood }) => {
+  const noteCheck: HttpParts['noteCheck'] = ({ type, name, isGood }) => {
     const status = isGood ? 'success' : 'error'
     const key = `${type} ${name} ${status}`
     last.set(`${type} ${name}`, [{ type, name }, Number(isGood)])
     counts.set(key, [{ type, name, status }, (counts.get(key)?.[1] ?? 0) + 1])
   }
+  return { noteCheck, noteHealth: (isGood) => (isGood ? good : bad).add() }
 }

@@ -4,7 +4,12 @@
 // put back: revision 1, no keys, no leases, the users that it began with. With a directory the log
 // must be able to tell the same story again, so everything is deleted through the log, and the
 // revision goes on.
-import { AlarmRequest, DeleteRangeRequest, LeaseRevokeRequest } from '../api/gen/rpc.js'
+import {
+  AlarmRequest,
+  CompactionRequest,
+  DeleteRangeRequest,
+  LeaseRevokeRequest,
+} from '../api/gen/rpc.js'
 import type { AuthRecords } from '../auth/store.js'
 import { requestField } from './proposer.js'
 import type { ServiceParts } from './rpc/parts.js'
@@ -20,6 +25,7 @@ export async function resetInMemory(parts: ServiceParts, auth: AuthRecords): Pro
   alarms.restore([])
   parts.auth.restore(auth)
   parts.auth.tokens.forgetAll()
+  parts.size.defragment()
 }
 
 export async function resetOnDisk(parts: ServiceParts): Promise<void> {
@@ -38,6 +44,18 @@ export async function resetOnDisk(parts: ServiceParts): Promise<void> {
   const everything = { key: Buffer.from([0]), range_end: Buffer.from([0]), prev_kv: false }
   const request = DeleteRangeRequest.encode(everything).finish()
   await proposer.propose(requestField.deleteRange, request, who)
+  await forgetHistory(parts)
+}
+
+/** Or each reset would leave what it deleted behind, until the quota is reached. */
+async function forgetHistory({ store, proposer, auth, size }: ServiceParts): Promise<void> {
+  const { revision } = store
+  if (revision <= store.compactRevision) return
+  const request = CompactionRequest.encode({ revision: String(revision), physical: false })
+  const { compaction } = requestField
+  const outcome = await proposer.propose(compaction, request.finish(), auth.rootIdentity)
+  if (outcome.kind === 'compaction') await outcome.removed
+  size.defragment()
 }
 
 /** What was asked for before has come out of the log. */

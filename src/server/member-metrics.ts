@@ -76,7 +76,7 @@ function registerServer(gauge: Gauge, counter: Count, parts: ServiceParts): void
 }
 
 function registerStore(gauge: Gauge, counter: Count, parts: ServiceParts): void {
-  const { store, size } = parts
+  const { store, size, auth } = parts
   gauge(
     'etcd_mvcc_db_total_size_in_bytes',
     'Size of the database, allocated, in bytes.',
@@ -98,6 +98,12 @@ function registerStore(gauge: Gauge, counter: Count, parts: ServiceParts): void 
     'The revision of the last compaction.',
     () => store.compactRevision,
   )
+  gauge(
+    'etcd_debugging_mvcc_total_put_size_in_bytes',
+    'Size of what was put and is kept.',
+    () => store.bytes,
+  )
+  gauge('etcd_debugging_auth_revision', 'The current revision of auth store.', () => auth.revision)
   gauge('etcd_debugging_mvcc_watcher_total', 'Total number of watchers.', () => store.watcherCount)
   gauge(
     'etcd_debugging_mvcc_slow_watcher_total',

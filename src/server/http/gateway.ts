@@ -16,6 +16,8 @@ import { jsonValues } from './json-stream.js'
 export interface GatewayParts {
   handlers: ReadonlyMap<string, Handler>
   receiveMaxBytes: number
+  /** Of the request. */
+  pathname: string
 }
 
 /** Whether a path belongs to the gateway; older clients still use the name of its trial time. */
@@ -25,11 +27,10 @@ export const isGatewayPath = (pathname: string): boolean => /^\/v3(beta)?\//.tes
 const jsonGrowth = 2
 
 export async function serveGateway(
-  { handlers, receiveMaxBytes }: GatewayParts,
+  { handlers, receiveMaxBytes, pathname }: GatewayParts,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { pathname } = new URL(request.url ?? '/', 'http://localhost')
   const path = rpcPaths.get(pathname.replace(/^\/v3(beta)?\//, ''))
   const schema = path === undefined ? undefined : methods[path]
   const handler = path === undefined ? undefined : handlers.get(path)

@@ -17,6 +17,7 @@ export interface HttpParts {
   handlers: ReadonlyMap<string, Handler>
   metrics: Metrics
   noteCheck: NoteCheck
+  noteHealth(isGood: boolean): void
 }
 
 export function handleHttp(
@@ -25,11 +26,16 @@ export function handleHttp(
   response: ServerResponse,
 ): void {
   for (const [name, value] of corsHeaders) response.setHeader(name, value)
-  const url = new URL(request.url ?? '/', 'http://localhost')
+  const url = urlOf(request)
+  if (url === undefined) {
+    response.writeHead(400).end('malformed request target\n')
+    return
+  }
   const { config, log } = parts.service
   if (isGatewayPath(url.pathname) && config.enableGrpcGateway && request.method !== 'OPTIONS') {
     const receiveMaxBytes = config.maxRequestBytes + requestOverheadBytes
-    serveGateway({ ...parts, receiveMaxBytes }, request, response).catch((error: Error) => {
+    const gateway = { ...parts, receiveMaxBytes, pathname: url.pathname }
+    serveGateway(gateway, request, response).catch((error: Error) => {
       log.warn('gateway request failed', { path: url.pathname, error: error.message })
       response.destroy()
     })
@@ -43,6 +49,15 @@ export function handleHttp(
     },
     (error: Error) => response.writeHead(500).end(`${error.message}\n`),
   )
+}
+
+/** Undefined for a target that is none, as in `GET //`. */
+function urlOf({ url = '/' }: IncomingMessage): URL | undefined {
+  try {
+    return new URL(url, 'http://localhost')
+  } catch {
+    return undefined
+  }
 }
 
 const corsHeaders = [
@@ -71,7 +86,11 @@ function answerer(pathname: string): Answer | undefined {
 }
 
 const answers: Readonly<Record<string, Answer>> = {
-  '/health': ({ service }, { searchParams }) => healthReply(service, searchParams),
+  '/health': async ({ service, noteHealth }, { searchParams }) => {
+    const answer = await healthReply(service, searchParams)
+    noteHealth(answer.status === 200)
+    return answer
+  },
   '/version': ({ service }) => versionReply(service),
   '/metrics': ({ metrics }) => ({ status: 200, type: metricsType, body: metrics.text() }),
   '/debug/vars': ({ service }) => ({

@@ -221,6 +221,32 @@ describe('requests', () => {
   })
 })
 
+test('a token of the gateway opens it, in the header Authorization', async () => {
+  await using closed = await startEmbedded({ storage: 'memory', config: { bcryptCost: 4 } })
+  const ask = async (path: string, message: object, token?: string) => {
+    const response = await fetch(`http://${closed.endpoint}/v3/${path}`, {
+      method: 'POST',
+      body: JSON.stringify(message),
+      ...(token !== undefined && { headers: { authorization: token } }),
+    })
+    return { status: response.status, ...JSON.parse(await response.text()) }
+  }
+  await ask('auth/user/add', { name: 'root', password: 'pw' })
+  await ask('auth/role/add', { name: 'root' })
+  await ask('auth/user/grant', { user: 'root', role: 'root' })
+  expect(await ask('auth/enable', {})).toMatchObject({ status: 200 })
+  const key = { key: b64('a') }
+  expect(await ask('kv/put', key)).toEqual({
+    status: 400,
+    code: 3,
+    message: 'etcdserver: user name is empty',
+  })
+  expect(await ask('kv/put', key, 'nonsense')).toMatchObject({ status: 401, code: 16 })
+  const { token } = await ask('auth/authenticate', { name: 'root', password: 'pw' })
+  expect(await ask('kv/put', key, token)).toMatchObject({ status: 200 })
+  expect(await ask('kv/put', key, `Bearer ${token}`)).toMatchObject({ status: 200 })
+})
+
 describe('streams', () => {
   test('a watch stays open after its one request, and tells of each change on a line', async () => {
     const lines: string[] = []

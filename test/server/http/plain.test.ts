@@ -1,5 +1,7 @@
 // What health checks, Prometheus and people with curl get over plain HTTP on the client port.
+import { once } from 'node:events'
 import http from 'node:http'
+import net from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Embedded, startEmbedded } from '../../support/embedded.js'
 
@@ -122,6 +124,17 @@ describe('other paths', () => {
   })
 })
 
+test('a target that is no path does no harm', async () => {
+  for (const target of ['//', 'http://[', '/%']) {
+    const socket = net.connect(Number(server.endpoint.split(':')[1]), '127.0.0.1')
+    socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+    const [first] = (await once(socket, 'data')) as [Buffer]
+    expect(first.toString()).toMatch(/^HTTP\/1.1 (400|404) /)
+    socket.destroy()
+  }
+  expect((await ask('/health')).status).toBe(200)
+})
+
 describe('metrics', () => {
   /** What the dashboards and alerts of etcd ask a single member for. */
   const names = [
@@ -157,6 +170,15 @@ describe('metrics', () => {
     'grpc_server_handled_total',
     'grpc_server_msg_received_total',
     'grpc_server_msg_sent_total',
+    'etcd_server_health_success',
+    'etcd_server_health_failures',
+    'etcd_debugging_auth_revision',
+    'etcd_debugging_lease_revoked_total',
+    'etcd_debugging_lease_renewed_total',
+    'etcd_debugging_mvcc_watch_stream_total',
+    'etcd_debugging_mvcc_total_put_size_in_bytes',
+    'etcd_mvcc_hash_duration_seconds_count',
+    'etcd_mvcc_hash_rev_duration_seconds_count',
     'process_resident_memory_bytes',
     'process_cpu_seconds_total',
     'process_start_time_seconds',
