@@ -604,6 +604,22 @@ describe('a server of its own', () => {
     expect({ isOn, authRevision }).toEqual({ isOn: true, authRevision: before.authRevision })
   })
 
+  test('does not let a password in that is changed while it is checked', async () => {
+    const { server: own, client: to } = await enabled({ bcryptCost: 9 })
+    await using _ = own
+    await using __ = to
+    const token = await to.logIn('root', rootPassword)
+    await to.call('UserAdd', { name: 'u', password: 'old' }, token)
+    // The new password is hashed first; the old one is found right before the change is applied.
+    const [changed, old] = await Promise.all([
+      to.outcome('UserChangePassword', { name: 'u', password: 'new' }, token),
+      outcomeOf(to.logIn('u', 'old')),
+    ])
+    expect(changed).toBe('ok')
+    expect(old).toMatch(/authentication failed/)
+    expect(await outcomeOf(to.logIn('u', 'new'))).toBe('ok')
+  })
+
   test('has lost nothing of them after it was killed', async () => {
     const { server: own, client: to } = await enabled()
     await using _ = own
