@@ -1,0 +1,105 @@
+// The flags of a server: each as a flag and as a variable, what it sets, and what it refuses.
+import { Command } from 'commander'
+import { describe, expect, test } from 'vitest'
+import { UsageError } from '../../src/commands/context.js'
+import { serverOptions } from '../../src/commands/server.js'
+import { serverSettings, serverWords } from '../../src/commands/server-flags.js'
+import type { ServerConfig } from '../../src/server/config.js'
+
+const settings = (typed: Record<string, unknown>, env: Record<string, string> = {}) =>
+  serverSettings(typed, env, { logLevel: 'info' })
+
+const cases: readonly (readonly [flag: string, text: string, config: Partial<ServerConfig>])[] = [
+  ['name', 'm1', { name: 'm1' }],
+  ['data-dir', '/data', { dataDir: '/data' }],
+  ['data-dir', '', { dataDir: undefined }],
+  ['wal-dir', '/log', { walDir: '/log' }],
+  [
+    'listen-client-urls',
+    'http://a:1,http://b:2',
+    { listenClientUrls: ['http://a:1', 'http://b:2'] },
+  ],
+  ['listen-client-http-urls', 'http://a:3', { listenClientHttpUrls: ['http://a:3'] }],
+  ['listen-client-http-urls', '', { listenClientHttpUrls: [] }],
+  ['advertise-client-urls', 'http://a:1', { advertiseClientUrls: ['http://a:1'] }],
+  ['initial-cluster-state', 'existing', { initialClusterState: 'existing' }],
+  ['heartbeat-interval', '50', { heartbeatIntervalMs: 50 }],
+  ['election-timeout', '500', { electionTimeoutMs: 500 }],
+  ['pre-vote', 'false', { preVote: false }],
+  ['quota-backend-bytes', '-1', { quotaBackendBytes: -1 }],
+  ['max-request-bytes', '1000', { maxRequestBytes: 1000 }],
+  ['max-txn-ops', '9', { maxTxnOps: 9 }],
+  ['watch-progress-notify-interval', '90s', { watchProgressNotifyIntervalMs: 90_000 }],
+  ['auto-compaction-mode', 'revision', { autoCompactionMode: 'revision' }],
+  ['enable-grpc-gateway', 'false', { enableGrpcGateway: false }],
+  ['metrics', 'extensive', { metrics: 'extensive' }],
+  ['cert-file', 'c.pem', { certFile: 'c.pem' }],
+  ['key-file', 'k.pem', { keyFile: 'k.pem' }],
+  ['key-file', '', { keyFile: undefined }],
+  ['trusted-ca-file', 'ca.pem', { trustedCaFile: 'ca.pem' }],
+  ['client-cert-auth', 'true', { clientCertAuth: true }],
+  ['auto-tls', '1', { autoTls: true }],
+  ['unsafe-no-fsync', 't', { unsafeNoFsync: true }],
+]
+
+const camelCase = (name: string): string =>
+  name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+const variable = (name: string): string => `ETCD_${name.toUpperCase().replaceAll('-', '_')}`
+
+describe('sets', () => {
+  test.each(cases)('--%s=%s', (flag, text, config) => {
+    expect(settings({ [camelCase(flag)]: text }).given).toMatchObject(config)
+    expect(settings({}, { [variable(flag)]: text }).given).toMatchObject(config)
+  })
+
+  test.each([
+    ['periodic', '2', 2 * 60 * 60 * 1000],
+    ['periodic', '10m', 10 * 60 * 1000],
+    ['revision', '1000', 1000],
+  ])('--auto-compaction-retention in mode %s: %s', (mode, text, retention) => {
+    const typed = { autoCompactionMode: mode, autoCompactionRetention: text }
+    expect(settings(typed).given.autoCompactionRetention).toBe(retention)
+  })
+
+  test('a flag beats its variable', () => {
+    const env = {
+      ETCD_NAME: 'variable',
+      ETCD_LOG_LEVEL: 'error',
+      ETCD_AUTO_COMPACTION_RETENTION: '5',
+    }
+    const typed = { name: 'flag', logLevel: 'debug', autoCompactionRetention: '1' }
+    const { given, logLevel } = settings(typed, env)
+    expect([given.name, logLevel, given.autoCompactionRetention]).toEqual([
+      'flag',
+      'debug',
+      3_600_000,
+    ])
+  })
+})
+
+describe('refuses', () => {
+  test.each([
+    ['metrics', 'all', 'all is not one of basic, extensive'],
+    ['max-txn-ops', 'many', 'strconv.ParseInt: parsing "many": invalid syntax'],
+    ['auto-tls', 'maybe', 'strconv.ParseBool: parsing "maybe": invalid syntax'],
+    ['initial-cluster-state', 'old', 'old is not one of new, existing'],
+    ['log-level', 'loud', 'loud is not one of debug, info, warn, error'],
+  ])('--%s=%s', (flag, text, problem) => {
+    const refused = () => settings({ [camelCase(flag)]: text })
+    expect(refused).toThrow(UsageError)
+    expect(refused).toThrow(`invalid value "${text}" for flag --${flag}: ${problem}`)
+  })
+
+  test('words beside flags', () => {
+    expect(() => serverOptions({}, ['word'], { env: {} })).toThrow("'word' is not a valid flag")
+  })
+})
+
+test('flags that a command decides by itself are not declared, and their variables are not read', () => {
+  const except = ['data-dir']
+  const declared = serverWords(new Command(), { except }).options.map(({ long }) => long)
+  expect(declared).toContain('--max-txn-ops')
+  expect(declared).not.toContain('--data-dir')
+  const { given } = serverSettings({}, { ETCD_DATA_DIR: '/x' }, { logLevel: 'warn', except })
+  expect(given).not.toHaveProperty('dataDir')
+})
