@@ -1,4 +1,4 @@
-// The tutorial's part on roles, step by step, on three pairs of tool and server. What a reader of it
+// The tutorial's part on roles, step by step, on three pairs of tool and server. What a reader
 // types and sees is the same on each, as is what happens to who does not log in.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startEmbedded } from '../support/embedded.js'
