@@ -1,28 +1,40 @@
 // crc32c.ts: the Castagnoli checksum that etcd's log, its .snap files and HashKV use. Reflected
 // polynomial 0x82f63b78, all ones before and after. Sixteen bytes are taken in a step ("slicing"):
 // the table for slice k holds the effect of a byte that has k more bytes behind it in the step. All
-// slices stand in one array, 256 entries each: one array to look in is what makes it fast.
+// slices stand in one array, 256 entries each: one array to look in is what makes it fast. Longer
+// data is summed by crc32c-wasm.ts, from the same tables.
+import { newSumming, type Summing } from './crc32c-wasm.js'
 
 const polynomial = 0x82f63b78
 const slices = 16
 const table = buildTable()
 
-/** Below this, a view of the data as words costs more than it saves. */
-const wordsSizeMin = 512
+/** Below this, copying the data to where WebAssembly can see it costs more than it saves. */
+const summingSizeMin = 512
+/** What is copied at a time: small enough to stay in a cache next to the tables. */
+const summingSizeMax = 64 * 1024
 const isLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
+let summing: Summing | undefined
 
 /**
  * Checksum of `data`. With `chained`, the result for what came before, continues it:
  * crc32c(a‖b) = crc32c(b, crc32c(a)).
  */
 export function crc32c(data: Uint8Array, chained = 0): number {
-  const { length, byteOffset } = data
-  if (length < wordsSizeMin || !isLittleEndian) return ~bytewise(~chained, data, 0, length) >>> 0
-  const aligned = -byteOffset & 3
-  const steps = Math.floor((length - aligned) / slices)
-  const words = new Int32Array(data.buffer, byteOffset + aligned, steps * 4)
-  const crc = wordwise(bytewise(~chained, data, 0, aligned), words)
-  return ~bytewise(crc, data, aligned + steps * slices, length) >>> 0
+  const { length } = data
+  if (length < summingSizeMin || !isLittleEndian) {
+    return ~bytewise(~chained, data, 0, length) >>> 0
+  }
+  summing ??= newSumming(table, summingSizeMax)
+  const { memory, sum } = summing
+  const end = length - (length % slices)
+  let crc = ~chained
+  for (let at = 0; at < end; at += summingSizeMax) {
+    const piece = data.subarray(at, Math.min(at + summingSizeMax, end))
+    memory.set(piece, table.byteLength)
+    crc = sum(crc, table.byteLength, table.byteLength + piece.length)
+  }
+  return ~bytewise(crc, data, end, length) >>> 0
 }
 
 function bytewise(before: number, data: Uint8Array, from: number, end: number): number {
@@ -49,28 +61,6 @@ function bytewise(before: number, data: Uint8Array, from: number, end: number): 
   }
   for (; at < end; at++) crc = of(0, (crc ^ byte(data, at)) & 0xff) ^ (crc >>> 8)
   return crc
-}
-
-function wordwise(before: number, words: Int32Array): number {
-  let crc = before
-  for (let at = 0; at < words.length; at += 4) {
-    crc =
-      word(12, crc ^ (words[at] as number)) ^
-      word(8, words[at + 1] as number) ^
-      word(4, words[at + 2] as number) ^
-      word(0, words[at + 3] as number)
-  }
-  return crc
-}
-
-/** Effect of four bytes, the first in the lowest bits, with `behind` more bytes behind them. */
-function word(behind: number, bits: number): number {
-  return (
-    of(behind + 3, bits & 0xff) ^
-    of(behind + 2, (bits >>> 8) & 0xff) ^
-    of(behind + 1, (bits >>> 16) & 0xff) ^
-    of(behind, bits >>> 24)
-  )
 }
 
 // The two lookups are inside by construction; the type system cannot know that.

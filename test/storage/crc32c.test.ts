@@ -28,6 +28,16 @@ test('every length and every offset agrees with the bit by bit definition', () =
   }
 })
 
+test('long data agrees too, around each length at which something begins anew', () => {
+  const data = Buffer.from(Array.from({ length: 200_000 }, (_, at) => (at * at * 31 + at) & 0xff))
+  for (const length of [511, 512, 513, 65_535, 65_536, 65_537, 131_072, 131_088, 199_999]) {
+    for (const from of [0, 1]) {
+      const part = data.subarray(from, from + length)
+      expect(crc32c(part, 0x12345678)).toBe(bitByBit(part, 0x12345678))
+    }
+  }
+})
+
 test('a checksum continued from the one before is the checksum of the whole', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 2000 }), fc.nat(2000), (data, cut) => {
@@ -36,8 +46,8 @@ test('a checksum continued from the one before is the checksum of the whole', ()
   )
 })
 
-function bitByBit(data: Uint8Array): number {
-  let crc = 0xffffffff
+function bitByBit(data: Uint8Array, chained = 0): number {
+  let crc = ~chained
   for (const byte of data) {
     crc ^= byte
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
