@@ -1,6 +1,7 @@
 // The text of --auth-token, and how the flags about tokens and passwords reach the configuration.
 import { expect, test } from 'vitest'
 import { authToken } from '../../src/commands/auth-token.js'
+import { serverSettings } from '../../src/commands/server-flags.js'
 
 test.each<[text: string, setting: ReturnType<typeof authToken>]>([
   ['simple', { kind: 'simple' }],
@@ -33,4 +34,21 @@ test.each([
   ['jwt,sign-method=RS256,ttl=5', 'time: missing unit in duration "5"'],
 ])('%j is refused: %s', (text, message) => {
   expect(() => authToken(text)).toThrow(message)
+})
+
+test('flags and variables reach the configuration, flags before variables', () => {
+  const typed = { authToken: 'jwt,sign-method=HS256,priv-key=s,ttl=1s', bcryptCost: '12' }
+  const env = { ETCD_AUTH_TOKEN: 'simple', ETCD_AUTH_TOKEN_TTL: '60' }
+  expect(serverSettings(typed, env, { logLevel: 'info' }).given).toMatchObject({
+    authToken: { kind: 'jwt', signMethod: 'HS256', privateKeyFile: 's', ttlMs: 1_000 },
+    authTokenTtlSeconds: 60,
+    bcryptCost: 12,
+  })
+})
+
+test('a flag that cannot be read is named', () => {
+  const settings = () => serverSettings({ authToken: 'magic' }, {}, { logLevel: 'info' })
+  expect(settings).toThrow(
+    'invalid value "magic" for flag --auth-token: the kind must be simple or jwt',
+  )
 })
