@@ -25,6 +25,7 @@ export class CallMetrics {
   constructor(metrics: Metrics, clock: Clock, { isExtensive }: { isExtensive: boolean }) {
     this.#clock = clock
     this.#register(metrics)
+    this.#registerStore(metrics)
     if (isExtensive) {
       const help = 'Histogram of response latency (seconds) of gRPC handled by the server.'
       metrics.histograms('grpc_server_handling_seconds', help, () =>
@@ -167,6 +168,12 @@ export class CallMetrics {
       'The total number of client requests per client version.',
       () => [...this.#clients].map(clientSample),
     )
+  }
+
+  /** What methods say about the store and its leases. */
+  #registerStore(metrics: Metrics): void {
+    const counter = (name: string, help: string, look: () => number) =>
+      metrics.read('counter', name, help, look)
     const calls = (...paths: string[]) => this.#successes(paths)
     counter('etcd_mvcc_range_total', 'Total number of ranges seen by this member.', () =>
       calls('/etcdserverpb.KV/Range', '/etcdserverpb.KV/RangeStream'),

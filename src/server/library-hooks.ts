@@ -40,6 +40,9 @@ export function serverFor(hooks: Hooks, options: HookOptions): RunningServer {
     get port() {
       return server().port
     },
+    get isRunning() {
+      return started?.isRunning ?? false
+    },
     get ca() {
       return server().ca
     },

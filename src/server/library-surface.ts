@@ -40,6 +40,8 @@ export interface RunningServer {
   /** The same, as etcd3 and others call it. */
   readonly hosts: string
   readonly port: number
+  /** Until stop() is called. */
+  readonly isRunning: boolean
   /** The certificate to trust, when the server made its own. */
   readonly ca: string | undefined
   /** Variables for a program that is started with this server: tsctl, etcdctl, an application. */

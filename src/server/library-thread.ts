@@ -175,6 +175,10 @@ class Threaded implements RunningServer {
     }
   }
 
+  get isRunning(): boolean {
+    return this.#stopping === undefined
+  }
+
   env(): Record<string, string> {
     return environment(this.endpoint)
   }

@@ -98,6 +98,10 @@ class Embedded implements RunningServer {
     }
   }
 
+  get isRunning(): boolean {
+    return this.#stopping === undefined
+  }
+
   env(): Record<string, string> {
     return environment(this.endpoint)
   }

@@ -1,10 +1,11 @@
 // A server for a whole test file, as the entry for each test runner gives it: here for vitest, in
 // programs of their own for node:test and, by its globals, for jest.
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { useServer } from '../../src/server/library-vitest.js'
+import { type RunningServer, startServer, useServer } from '../../src/server/library-vitest.js'
 
 const server = useServer()
 const ports = new Set<number>()
@@ -23,6 +24,32 @@ describe('with vitest', () => {
     expect(server.env().ETCDCTL_ENDPOINTS).toBe(server.endpoint)
     ports.add(server.port)
     expect(ports.size).toBe(1)
+  })
+})
+
+describe('a server of one test', () => {
+  const said: string[] = []
+  const listen = ({ message }: Error): void => void said.push(message)
+  beforeAll(() => void process.on('warning', listen))
+  afterAll(() => void process.off('warning', listen))
+  let forgotten: RunningServer
+
+  test('that stops it is not named', async () => {
+    await using stopped = await startServer()
+    expect(stopped.isRunning).toBe(true)
+  })
+
+  test('that forgets it', async () => {
+    forgotten = await startServer()
+  })
+
+  test('is named', async () => {
+    if (said.length === 0) await once(process, 'warning')
+    expect(said).toEqual([
+      `the tsctl server on port ${forgotten.port} was not stopped; ` +
+        'started by the test "a server of one test > that forgets it"',
+    ])
+    await forgotten.stop()
   })
 })
 
