@@ -1,14 +1,16 @@
 // listener.ts: accepts connections on one address and sorts them by what the client speaks. Under
 // TLS the handshake (ALPN) decides; in plain text, and for TLS clients that negotiate nothing, the
-// first bytes do. What speaks neither HTTP is logged and closed.
+// first bytes do; HTTP/2 in plain text has its first frames looked at (opening.ts). What speaks
+// neither HTTP is logged and closed.
 import net from 'node:net'
 import tls from 'node:tls'
 import type { Clock } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
 import type { ServerTls } from './address.js'
 import { type Protocol, protocolOf } from './first-bytes.js'
+import { emptySettings, judgeOpening } from './opening.js'
 
-/** A client that connects and says nothing is not kept for longer than this. */
+/** A client that says nothing, or not enough, is not kept unsorted for longer than this. */
 const silenceMs = 120_000
 
 export type ListenAt =
@@ -111,30 +113,47 @@ export class Listener {
     })
   }
 
+  /** Reads until it is known who is to have the connection, and hands it over unread. */
   #sort(socket: net.Socket): void {
     this.#unsorted.add(socket)
     socket.on('error', ignore)
-    const limit = this.#options.clock.after(silenceMs, () => socket.destroy())
-    let first = Buffer.alloc(0)
-    const settle = (protocol: Protocol | undefined) => {
+    let held: Buffer = Buffer.alloc(0)
+    let isGreeted = false
+    const settle = (protocol?: Protocol, bytes = held) => {
       limit.cancel()
       this.#unsorted.delete(socket)
       socket.off('readable', read)
       socket.off('close', close)
       if (protocol === undefined) return
-      socket.unshift(first)
+      socket.unshift(bytes)
       this.#dispatch(socket, protocol)
     }
-    const close = () => settle(undefined)
+    const judge = (isOver = false) => {
+      const protocol = protocolOf(held)
+      if (protocol === undefined) {
+        if (isOver) socket.destroy()
+        return
+      }
+      // Over TLS grpc-go's :authority is the name in the certificate, and sound.
+      if (protocol !== 'http2' || socket instanceof tls.TLSSocket) return settle(protocol)
+      const { next, bytes } = judgeOpening(held, isGreeted)
+      if (bytes !== undefined && (next === 'pass' || isOver)) settle('http2', bytes)
+      else if (next === 'refuse' || isOver) socket.destroy()
+      else if (next === 'greet') {
+        isGreeted = true
+        socket.write(emptySettings)
+      }
+    }
+    const limit = this.#options.clock.after(silenceMs, () => judge(true))
+    const close = () => settle()
     const read = () => {
       const piece: Buffer | null = socket.read()
       if (piece === null) {
         if (socket.readableEnded || socket.readableLength === 0) endIfOver(socket)
         return
       }
-      first = first.length === 0 ? Buffer.from(piece) : Buffer.concat([first, piece])
-      const protocol = protocolOf(first)
-      if (protocol !== undefined) settle(protocol)
+      held = held.length === 0 ? Buffer.from(piece) : Buffer.concat([held, piece])
+      judge()
     }
     socket.on('readable', read)
     socket.once('close', close)

@@ -1,4 +1,5 @@
-// encodings.test.ts: the small texts of the protocol: deadlines, percent-encoded messages, metadata.
+// encodings.test.ts: the small texts of the protocol: deadlines, percent-encoded messages,
+// metadata.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { backoffMs } from '../../src/grpc/backoff.js'

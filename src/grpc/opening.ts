@@ -1,0 +1,119 @@
+// opening.ts: the first frames of an HTTP/2 connection, looked at before node:http2 gets them. Only
+// Go's clients are held up by that: they open with a SETTINGS frame that is empty, while nearly
+// everybody else has something to set and is passed on at once.
+//
+//     client                                   we
+//     preface, empty SETTINGS            ──►
+//                                        ◄──   empty SETTINGS: grpc-go makes no call before it
+//     ACK, HEADERS (in either order)     ──►   take the ACK out, repair :authority, pass on
+//
+// The ACK must not reach node:http2, which did not send the SETTINGS that it belongs to. What
+// node:http2 then sends, a second SETTINGS frame and the ACK of the client's own, is nothing that
+// HTTP/2 forbids. Only the first call of a connection is repaired: later ones refer to its
+// :authority by index, until so many other fields came that the client's table dropped it.
+import { withoutUrl } from './authority.js'
+
+const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
+
+/** Length 0, type SETTINGS, no flags, stream 0. */
+export const emptySettings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
+
+const goOpening = Buffer.concat([preface, emptySettings])
+
+const frameHeadBytes = 9
+const headersType = 1
+const settingsType = 4
+const ackFlag = 1
+const endHeadersFlag = 4
+const paddedOrPriorityFlags = 0x28
+
+/** Nobody may send larger frames before our settings allow it (RFC 9113 §6.5.2). */
+const frameBytesMax = 16_384
+
+/** A window of data (65535), which may come before the ACK, and some HEADERS. */
+const heldBytesMax = 128 * 1024
+
+export interface Opening {
+  readonly next: 'wait' | 'greet' | 'pass' | 'refuse'
+  /** What node:http2 is to get: at `pass` now, at `wait` should the client say no more. */
+  readonly bytes?: Buffer
+}
+
+/**
+ * What to do with a connection of which `held` is all that came so far, and to which
+ * `emptySettings` were sent or not (`isGreeted`). Looks at everything anew each time: it is some
+ * hundred bytes.
+ */
+export function judgeOpening(held: Buffer, isGreeted: boolean): Opening {
+  const common = Math.min(held.length, goOpening.length)
+  if (goOpening.compare(held, 0, common, 0, common) !== 0) return { next: 'pass', bytes: held }
+  if (held.length < goOpening.length) return { next: 'wait' }
+  if (held.length === goOpening.length && !isGreeted) return { next: 'greet' }
+  const { ack, headers, isOther } = firstFrames(held, isGreeted)
+  const isSettled = !isGreeted || ack !== undefined
+  const isEnough = isSettled && (headers !== undefined || isOther)
+  if (!isEnough && held.length > heldBytesMax) return { next: 'refuse' }
+  if (!isSettled) return { next: 'wait' }
+  return { next: isEnough ? 'pass' : 'wait', bytes: repaired(held, ack, headers) }
+}
+
+interface Frame {
+  readonly start: number
+  readonly end: number
+  readonly flags: number
+}
+
+interface FirstFrames {
+  readonly ack: Frame | undefined
+  /** The first frame but for the ACK, if it is a HEADERS frame and here to its end. */
+  readonly headers: Frame | undefined
+  /** There is another frame in that place. */
+  readonly isOther: boolean
+}
+
+function firstFrames(held: Buffer, isGreeted: boolean): FirstFrames {
+  let ack: Frame | undefined
+  let first: Frame | undefined
+  let isOther = false
+  for (let start = goOpening.length; start + frameHeadBytes <= held.length; ) {
+    const length = held.readUIntBE(start, 3)
+    const type = held[start + 3]
+    const flags = held[start + 4] ?? 0
+    const frame = { start, end: start + frameHeadBytes + length, flags }
+    const isAck = type === settingsType && (flags & ackFlag) !== 0 && length === 0
+    if (isGreeted && isAck && ack === undefined) ack = frame
+    else if (first === undefined) {
+      first = frame
+      isOther = type !== headersType || length > frameBytesMax
+    }
+    start = frame.end
+  }
+  const isWhole = first !== undefined && first.end <= held.length
+  return { ack, headers: isWhole && !isOther ? first : undefined, isOther }
+}
+
+/** All bytes but those of the ACK, and the HEADERS with an :authority that will be taken. */
+function repaired(held: Buffer, ack: Frame | undefined, headers: Frame | undefined): Buffer {
+  const frame = headers && repairedHeaders(held, headers)
+  const changes = [
+    ...(ack === undefined ? [] : [{ ...ack, bytes: Buffer.alloc(0) }]),
+    ...(headers === undefined || frame === undefined ? [] : [{ ...headers, bytes: frame }]),
+  ]
+  // From the last to the first: what stands before a change keeps its place.
+  changes.sort((a, b) => b.start - a.start)
+  return changes.reduce(
+    (all, { start, end, bytes }) =>
+      Buffer.concat([all.subarray(0, start), bytes, all.subarray(end)]),
+    held,
+  )
+}
+
+function repairedHeaders(held: Buffer, { start, end, flags }: Frame): Buffer | undefined {
+  // grpc-go neither pads nor prioritises, and its first block fits into one frame.
+  if ((flags & paddedOrPriorityFlags) !== 0 || (flags & endHeadersFlag) === 0) return undefined
+  const block = withoutUrl(held.subarray(start + frameHeadBytes, end))
+  if (block === undefined) return undefined
+  const head = Buffer.from(held.subarray(start, start + frameHeadBytes))
+  head.writeUIntBE(block.length, 0, 3)
+  return Buffer.concat([head, block])
+}

@@ -1,0 +1,156 @@
+// Clients that open as Go's do, on the port: etcdctl 3.4 itself, whose :authority is a URL, and
+// its bytes by hand where time and pieces matter.
+import { execFile, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import http2 from 'node:http2'
+import net from 'node:net'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { startEmbedded } from '../support/embedded.js'
+import { echo, onTestEnd, open, serve, tempDir } from './ends.js'
+import { ManualClock } from './manual-clock.js'
+
+const host = '127.0.0.1'
+const hello = Buffer.from('hello')
+const opening = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0', 'latin1')
+const emptySettings = opening.subarray(24)
+const ack = Buffer.from('000000040100000000', 'hex')
+
+const missing =
+  process.env.INTEROP !== 'required' && spawnSync('etcdctl', ['version']).error !== undefined
+
+/** What it says, on whichever output: 3.4 reports health on standard error. */
+function etcdctl(endpoints: readonly string[], args: readonly string[]): Promise<string> {
+  const all = [`--endpoints=${endpoints.join()}`, '--command-timeout=5s', ...args]
+  const options = { env: { PATH: process.env.PATH, ETCDCTL_API: '3' }, timeout: 20_000 }
+  return new Promise((resolve, reject) => {
+    execFile('etcdctl', all, options, (error, stdout, stderr) => {
+      if (error !== null) reject(new Error(`${args.join(' ')}: ${stderr}`))
+      else resolve(stdout + stderr)
+    })
+  })
+}
+
+const title = missing ? 'etcdctl (SKIPPED: it is not installed)' : 'etcdctl'
+
+describe.skipIf(missing)(title, () => {
+  test('all commands that name an endpoint take it as a URL, and several of them', async () => {
+    await using one = await startEmbedded({ storage: 'memory' })
+    await using two = await startEmbedded({ storage: 'memory' })
+    const urls = [one, two].map(({ endpoint }) => `http://${endpoint}`)
+    for (const word of ['status', 'hashkv', 'health']) {
+      const answer = await etcdctl(urls, ['endpoint', word])
+      for (const url of urls) expect(answer).toMatch(new RegExp(`^${url}(,| is healthy)`, 'm'))
+    }
+    expect(await etcdctl(urls, ['defrag'])).toContain(`member[${urls[1]}]`)
+  })
+
+  test('a unix socket serves it as well', async () => {
+    const url = `unix://${path.join(await tempDir(), 'etcd')}`
+    await using _server = await startEmbedded({
+      storage: 'memory',
+      config: { listenClientUrls: [url], advertiseClientUrls: ['http://127.0.0.1:1'] },
+    })
+    expect(await etcdctl([url], ['put', 'k', 'v'])).toBe('OK\n')
+    expect(await etcdctl([url], ['get', 'k'])).toBe('k\nv\n')
+    expect(await etcdctl([url], ['endpoint', 'status'])).toContain(url)
+  })
+})
+
+/** The client's end, and all that it has read. */
+async function dial(port: number) {
+  const socket = net.connect(port, host)
+  socket.setNoDelay(true)
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  let seen = Buffer.alloc(0)
+  socket.on('data', (piece) => {
+    seen = Buffer.concat([seen, piece])
+  })
+  const sees = async (isEnough: (bytes: Buffer) => boolean) => {
+    while (!isEnough(seen)) await once(socket, 'data')
+    return seen
+  }
+  return { socket, sees }
+}
+
+function frame(type: number, flags: number, payload: Buffer): Buffer {
+  const head = Buffer.from([0, 0, 0, type, flags, 0, 0, 0, 1])
+  head.writeUIntBE(payload.length, 0, 3)
+  return Buffer.concat([head, payload])
+}
+
+/** A field whose name is in the static table (up to 62), its value plain. */
+const field = (name: number, value: string) =>
+  Buffer.concat([Buffer.from([0x40 | name, value.length]), Buffer.from(value)])
+
+const headers = frame(
+  1,
+  4,
+  Buffer.concat([
+    Buffer.from([0x83, 0x86]),
+    field(4, '/t.S/Echo'),
+    field(1, 'http://127.0.0.1:2379'),
+    field(31, 'application/grpc'),
+  ]),
+)
+const data = frame(0, 1, Buffer.from([0, 0, 0, 0, 1, 65]))
+
+describe('the same by hand', () => {
+  for (const [order, frames] of Object.entries({
+    'ACK before HEADERS': [ack, headers, data],
+    'ACK after HEADERS': [headers, ack, data],
+    'ACK after DATA': [headers, data, ack],
+  })) {
+    test(`${order}, a byte at a time: the call is answered`, async () => {
+      const { port } = await serve({ '/t.S/Echo': echo })
+      const { socket, sees } = await dial(port)
+      socket.write(opening)
+      expect(await sees((bytes) => bytes.length >= 9)).toEqual(emptySettings)
+      for (const byte of Buffer.concat(frames)) {
+        socket.write(Buffer.from([byte]))
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      const answer = Buffer.from([0, 0, 0, 0, 1, 65])
+      await sees((bytes) => bytes.includes(answer))
+      socket.destroy()
+    })
+  }
+
+  test('a client that is silent after the ACK goes to HTTP/2 in time; without it, it is closed', async () => {
+    const clock = new ManualClock()
+    const { port } = await serve({ '/t.S/Echo': echo }, { clock })
+    const good = await dial(port)
+    const bad = await dial(port)
+    for (const { socket, sees } of [good, bad]) {
+      socket.write(opening)
+      await sees((bytes) => bytes.length >= 9)
+    }
+    // The answer to this one shows that the server has read the ACK.
+    good.socket.write(ack)
+    expect(await open({ host, port }).unary('/t.S/Echo', hello)).toEqual(hello)
+    const closed = once(bad.socket, 'close')
+    clock.advance(120_000)
+    await closed
+    await good.sees((bytes) => bytes.includes(ack)) // node:http2 acknowledges
+    good.socket.destroy()
+  })
+})
+
+test('later calls of a connection refer to the name that was put in', async () => {
+  const names = new Set<string | undefined>()
+  const http1 = (request: IncomingMessage, response: ServerResponse) => {
+    names.add(request.headers[':authority']?.toString())
+    response.end()
+  }
+  const { port } = await serve({}, { http1 })
+  const session = http2.connect(`http://${host}:${port}`)
+  onTestEnd(() => session.destroy())
+  for (let i = 0; i < 20; i++) {
+    const headers = { ':authority': `http://${host}:${port}`, 'x-number': `number ${i}` }
+    const [answer] = await once(session.request(headers), 'response')
+    expect(answer[':status']).toBe(200)
+  }
+  expect([...names]).toEqual(['-'])
+})
