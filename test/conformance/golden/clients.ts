@@ -18,7 +18,7 @@ export interface Launch {
   /** Words in the form of bytes(). */
   argv: readonly string[]
   env: Readonly<Record<string, string>>
-  /** Where relative file names are looked up. */
+  /** Where relative file names are looked up; also the working directory of this process. */
   cwd: string
   isTerminal: boolean
   /** It starts other programs, which write where it writes. */
@@ -86,7 +86,7 @@ const impatient: Clock = {
   after: (delayMs, callback) => systemClock.after(delayMs === 2000 ? 0 : delayMs, callback),
 }
 
-function startHere({ argv, env, cwd }: Launch): Running {
+function startHere({ argv, env }: Launch): Running {
   const out: Buffer[] = []
   const err: Buffer[] = []
   const stdin = new PassThrough()
@@ -100,7 +100,6 @@ function startHere({ argv, env, cwd }: Launch): Running {
       },
     })
   const stdout = sink(out)
-  process.chdir(cwd)
   let killed: number | undefined
   const ended = main(argv, {
     stdin,

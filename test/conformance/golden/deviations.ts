@@ -20,10 +20,21 @@ const ofTsctl: Table = {
   'snapshot: snapshot/status-garbage': 'a damaged file is told with place, found and expected',
 }
 
+const authority =
+  'etcdctl 3.4 says http:// in :authority, which the HTTP/2 of Node takes for an attack'
+const notText = 'a name that is not UTF-8 is kept as the text that comes closest'
+
 /** `group: case` and the reason. */
 export const deviations: Readonly<Record<Pair, Table>> = {
-  'tsctl with bundled': { ...ofTsctl },
+  'tsctl with bundled': ofTsctl,
   'tsctl with etcd': ofTsctl,
-  'etcdctl with bundled': {},
+  'etcdctl with bundled': {
+    'compaction: defrag/cluster': authority,
+    'endpoint: endpoint/status-cluster/simple': authority,
+    'endpoint: endpoint/url-scheme': authority,
+    'names: names/role-list/json': notText,
+    'names: names/role-list/fields': notText,
+    'names: names/role-list/protobuf': notText,
+  },
   'etcdctl with etcd': {},
 }

@@ -15,6 +15,7 @@ export function canonical(output: Buffer, volatile: readonly string[]): string {
     )
   }
   for (const pattern of withPrefix(volatile, 're:')) text = replaceGroups(text, pattern)
+  text = text.replace(/ +#/g, ' #') // an id that was right aligned
   if (text.startsWith('+-') && volatile.length > 0) text = eachLine(text, cells)
   if (isUnordered && paths.length === 0) text = text.split('\n').sort().join('\n')
   return text

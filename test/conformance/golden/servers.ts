@@ -112,6 +112,7 @@ const startEtcd = ({ name, token, quotaBytes }: MemberPlan, place: Place): Promi
       `--initial-cluster-token=${token}`,
       `--listen-peer-urls=${place.peerUrl}`,
       `--initial-advertise-peer-urls=${place.peerUrl}`,
+      '--bcrypt-cost=4',
       ...(quotaBytes === undefined ? [] : [`--quota-backend-bytes=${quotaBytes}`]),
     ],
   })
@@ -125,6 +126,7 @@ const startBundled = ({ name, token, quotaBytes }: MemberPlan, place: Place): Pr
       initialClusterToken: token,
       listenPeerUrls: [place.peerUrl],
       initialAdvertisePeerUrls: [place.peerUrl],
+      bcryptCost: 4,
       ...(quotaBytes !== undefined && { quotaBackendBytes: quotaBytes }),
     },
   })

@@ -88,6 +88,14 @@ export function stageHands(group: string, stage: Stage, servers: Servers): Stage
   const afterCase: Readonly<Record<string, () => Promise<void>>> = {
     'member/remove/json': () => servers.stop('m4'),
     'member/add/json': () => captureUnstarted('ID_m5'),
+    'member/add-unhealthy': async () => {
+      // A newer server took it in.
+      for (const [id = '', status] of await members()) {
+        if (status === 'unstarted' && id !== stage.captured.get('ID_m5')) {
+          await ctl('member', 'remove', id)
+        }
+      }
+    },
     'member/add/fields': () => captureUnstarted('ID_m8'),
   }
   if (group === 'make_mirror') {

@@ -34,6 +34,9 @@ const isHexFields = ({ argv, format }: Case): boolean =>
 
 const zeroHeader = '"ClusterID" : 0\n"MemberID" : 0\n"RaftTerm" : 0\n'
 
+/** The size depends on how the writes before it fell into batches. */
+const withoutSize = inText((text) => text.replace(/\d+ kB/, '# kB'))
+
 /** A 3.4 client dies of the header that a 3.4 server does not send; with any other it is shown. */
 const alarmFields: Row = {
   reason: 'alarm list in fields shows the header, or zeros where there is none',
@@ -54,9 +57,6 @@ const alarmFields: Row = {
 }
 
 const isAlarm = ({ argv }: Pick<Case, 'argv'>): boolean => argv[0] === 'alarm'
-
-/** The size depends on how the writes before it fell into batches. */
-const withoutSize = inText((text) => text.replace(/\d+ kB/, '# kB'))
 
 const clientRows: readonly Row[] = [
   ...differences.map(({ reason, applies, change }) => ({
@@ -224,6 +224,37 @@ const serverRows: readonly Row[] = [
     recorded: inText((text) =>
       text.replace(/}}$/m, '},"perm":[{"permType":2,"range_end":"AA=="}]}'),
     ),
+  },
+  {
+    reason: 'the root role tells what it allows since 3.6, which 3.4 takes for a prefix',
+    applies: isNamed('auth: auth/root-role-get'),
+    recorded: inText((text) =>
+      text.replace(/(Read|Write):$(?!\n\t)/gm, '$1:\n\t[, <open ended> (prefix )'),
+    ),
+  },
+  {
+    reason: 'a database is written without the pages that etcd leaves free',
+    applies: isCommand('snapshot', 'status'),
+    recorded: withoutSize,
+    now: withoutSize,
+  },
+  {
+    reason: 'the server is 3.7',
+    applies: isCommand('endpoint', 'status'),
+    recorded: inText((text) => text.replaceAll('3.4.23', '3.7.1')),
+    now: inText((text) => text.replaceAll(',"downgradeInfo":{}', '')),
+  },
+  {
+    reason: 'a hash at the revision of the compaction is given since 3.4.27',
+    applies: isNamed('endpoint: endpoint/hashkv-rev/simple'),
+    recorded: instead({ stdout: '(an endpoint), #\n' }),
+    now: inText((text) => text.replace(/^127\.\S+, \d+(, 2)?$/m, '(an endpoint), #')),
+  },
+  {
+    reason: 'a member may be added while a majority of the new cluster is connected',
+    applies: isNamed('member: member/add-unhealthy'),
+    recorded: instead({ stdout: '(added)' }),
+    now: inText((text) => (/^Member +\w+ added to cluster/.test(text) ? '(added)' : text)),
   },
 ]
 
