@@ -14,6 +14,7 @@ import { flagKey, ParseError, parse } from './commands/parse.js'
 import { OutputClosed, printingTo } from './commands/printing.js'
 import { type Io, newSession, type Writing } from './commands/session.js'
 import { table } from './commands/table.js'
+import { titleWithoutSecrets } from './commands/title.js'
 import { systemClock } from './platform/clock.js'
 import { systemFiles } from './platform/files.js'
 import { systemRandom } from './platform/random.js'
@@ -123,9 +124,12 @@ function exitCode(error: unknown): number {
   return isObject(error) && typeof error.exitCode === 'number' ? error.exitCode : 1
 }
 
-/** The words that this process was started with, byte for byte. */
+/** The words that this process was started with, byte for byte; passwords leave its title. */
 export function processWords(): readonly string[] {
-  return typedWords(process.argv.slice(2))
+  const words = typedWords(process.argv.slice(2))
+  const title = titleWithoutSecrets(words)
+  if (title !== undefined) process.title = title
+  return words
 }
 
 /** The process that this code runs in. Its streams are opened when they are asked for. */

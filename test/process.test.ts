@@ -2,7 +2,7 @@
 // words that are no text, pipes that close, signals, and an end that comes by itself.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeWithEtcd, type RealEtcd, startRealEtcd } from './support/real-etcd.js'
@@ -45,6 +45,16 @@ test('the exit code is the command’s', async () => {
   expect(await shell('tsctl version')).toMatchObject({ code: 0, stderr: '' })
   expect(await shell('tsctl put')).toMatchObject({ code: 128 })
   expect(await shell('tsctl nothing')).toMatchObject({ code: 1 })
+})
+
+test.runIf(process.platform === 'linux')('a password leaves the list of processes', async () => {
+  const words = ['user', 'passwd', 'ann', '--user=root:sesame', '--password', 'sesame']
+  const child = spawn(process.execPath, [tool, ...words], { stdio: ['pipe', 'pipe', 'ignore'] })
+  await once(child.stdout, 'data') // it asks, so it runs
+  const title = readFileSync(`/proc/${child.pid}/cmdline`, 'latin1')
+  child.stdin.end()
+  await once(child, 'close')
+  expect(title).toMatch(/^tsctl \(arguments hidden\)\0*$/)
 })
 
 test('a closed standard output is quiet', async () => {

@@ -5,6 +5,7 @@ import { Permission_Type } from '../../src/api/gen/auth.js'
 import * as rpc from '../../src/api/gen/rpc.js'
 import { EtcdError } from '../../src/api/rpc-errors.js'
 import { grantPermissionOptions, revokePermissionOptions } from '../../src/commands/role.js'
+import { titleWithoutSecrets } from '../../src/commands/title.js'
 import { userAddOptions } from '../../src/commands/user.js'
 import { failing, lastLine, type Run, run, type Surroundings } from './run.js'
 
@@ -190,6 +191,21 @@ test('--debug shows no password', async () => {
   const { got } = await asked([...words, '--password=hidden3', '--auth-jwt-token=hidden4'])
   expect(got.stderr).toContain('ETCDCTL_USER=root')
   expect(got.stderr + got.stdout).not.toContain('hidden')
+})
+
+test.each([
+  [['get', 'k', '--user=root:pw'], true],
+  [['get', 'k', '--user', 'root:pw'], true],
+  [['--password', 'pw', 'get', 'k'], true],
+  [['user', 'add', 'ann:pw'], true],
+  [['us', 'a', 'ann:pw'], true],
+  [['make-mirror', 'x', '--dest-password=pw'], true],
+  [['get', 'k', '--users'], false],
+  [['watch', 'k', '--rev', '5'], false],
+])('whether the title of %j is hidden', (words, isHidden) => {
+  const title = titleWithoutSecrets(words)
+  expect(title !== undefined).toBe(isHidden)
+  expect(`${title}`).not.toContain('pw')
 })
 
 describe('auth enable', () => {

@@ -36,8 +36,8 @@ function cells(line: string): string {
 }
 
 /**
- * The JSON text with the values at the paths replaced: `$` root, `.key`, `[*]` any element. The rest
- * stays byte for byte, as the writer wrote it.
+ * The JSON text with the values at the paths replaced: `$` root, `.key`, `[*]` any element. The
+ * rest stays byte for byte, as the writer wrote it.
  */
 export function jsonText(text: string, paths: readonly string[], isUnordered: boolean): string {
   const masked = new Set(paths)

@@ -1,7 +1,7 @@
 // version-differences.ts: what 3.7.1 does otherwise than the recorded 3.4.23. A row turns the
-// recorded outcome into what 3.7 would have given, or takes out of the present one what 3.4 did not
-// have: columns and keys whose text the tests of src/output hold. Where 3.7 is tsctl, rows of its own
-// ways (tables where etcdctl refuses them) stand among them.
+// recorded outcome into what 3.7 would have given, or takes out of the present one what 3.4 did
+// not have: columns and keys whose text the tests of src/output hold. Where 3.7 is tsctl, rows of
+// its own ways (tables where etcdctl refuses them) stand among them.
 import { differences, drawnHere } from '../../support/etcdctl-differences.js'
 import type { Case, Outcome } from './recording.js'
 import type { Stage } from './replay.js'
