@@ -2,19 +2,36 @@
 //
 //     npm run sim -- --seed 42                one seed, with a line an event
 //     npm run sim -- --seed 42 --seeds 1000   42 to 1041, quietly
+//     npm run sim -- --mutations              breaks members on purpose, and looks who notices
 import { parseArgs } from 'node:util'
+import { findMutation, mutations } from '../test/simulation/mutations.js'
 import { simulate } from '../test/simulation/simulation.js'
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string' },
+    mutations: { type: 'boolean', default: false },
   },
 })
 
 const first = Number(values.seed)
 const count = Number(values.seeds ?? 1)
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
+
+/** Seeds that a mutation may need to be found. */
+const mutationSeeds = 200
+
+async function tryMutations(): Promise<void> {
+  for (const mutation of mutations) {
+    const startedMs = performance.now()
+    const found = await findMutation(mutation, { first, count: mutationSeeds })
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
+    const how = found === undefined ? 'NOT FOUND' : `seed ${found.seed}: ${found.failure}`
+    print(`${mutation.name}\n    ${seconds} s, ${how.split('\n')[0]}`)
+    if (found === undefined) process.exitCode = 1
+  }
+}
 
 async function main(): Promise<void> {
   const startedMs = performance.now()
@@ -36,4 +53,4 @@ async function main(): Promise<void> {
   process.exitCode = failed > 0 ? 1 : 0
 }
 
-await main()
+await (values.mutations ? tryMutations() : main())

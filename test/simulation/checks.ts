@@ -73,7 +73,8 @@ export class Checks {
       assert(known === undefined || known === own, `${id} applies ${own} at ${Index}, not ${known}`)
       this.#applied[Index] = own
     }
-    if (applied % hashedEvery === 0 && running.installing <= applied) {
+    const isExact = applied >= Math.max(running.installing, running.consistentIndex)
+    if (applied % hashedEvery === 0 && isExact) {
       this.#checkHash(service, { applied, id })
     }
   }

@@ -33,7 +33,7 @@ export interface ClientParts {
   history: History
   keys: readonly string[]
   members(): readonly SimulatedMember[]
-  note(line: string): void
+  note(line: () => string): void
 }
 
 /** How long a client waits for an answer. */
@@ -92,7 +92,7 @@ export class Client {
     const end = (told?: Told): void => {
       if (isOver) return
       isOver = true
-      note(`${name} ${Object.values(call).join(' ')} ${key} → ${text(told)}`)
+      note(() => `${name} ${Object.values(call).join(' ')} ${key} → ${text(told)}`)
       if (told !== undefined) this.#answered(asked, told)
       this.start()
     }
@@ -123,7 +123,7 @@ export class Client {
     const { history, random, note, name } = this.#parts
     const revision = history.newest - random(20)
     if (revision <= 1) return
-    note(`${name} compacts at ${revision}`)
+    note(() => `${name} compacts at ${revision}`)
     const request = CompactionRequest.encode({ revision: String(revision), physical: false })
     send(service, 'Compact', request.finish()).catch(() => {})
   }

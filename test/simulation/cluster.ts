@@ -1,6 +1,5 @@
 // cluster.ts: the members of one simulated cluster, and the operator who starts those that were
 // added to it.
-import type { ServerConfig } from '../../src/server/config.js'
 import type { Recovered } from '../../src/server/recover.js'
 import { SimulatedNetwork } from './network.js'
 import { SimulatedMember, type Surroundings } from './simulated-member.js'
@@ -12,10 +11,10 @@ export interface ClusterParts {
   time: VirtualTime
   random: RandomNumber
   size: number
-  note(line: string): void
+  note(line: () => string): void
   onFailure(member: SimulatedMember, error: Error): void
   bend(recovered: Recovered): void
-  bendConfig: Partial<ServerConfig>
+  snapshotCatchupEntries: number
 }
 
 /** How often the operator looks who has been added. */
@@ -64,7 +63,7 @@ export class Cluster {
     return this.#urls.find((url) => this.members.every((member) => member.url !== url))
   }
 
-  note(line: string): void {
+  note(line: () => string): void {
     this.#around.note(line)
   }
 

@@ -59,7 +59,7 @@ export class Nemesis {
     this.#cluster.time.after(delayMs, () => {
       if (this.isStopped) return
       const fault = this.#lot[this.#random(this.#lot.length)]
-      this.#cluster.note(`fault: ${fault?.name}`)
+      this.#cluster.note(() => `fault: ${fault?.name}`)
       fault?.happen(this.#cluster, this.#random)
       this.start()
     })

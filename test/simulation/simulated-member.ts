@@ -1,12 +1,14 @@
 // simulated-member.ts: one member of a simulated cluster: the real server without its client port,
 // on a disk, a clock and a network of the simulation. It can crash at any moment, and starts again
 // from what its disk has kept.
+import type { Entry, HardState } from '../../src/api/gen/raft.js'
 import { Passwords } from '../../src/auth/password.js'
 import { AuthStore } from '../../src/auth/store.js'
 import { Lessor, minTtlSeconds } from '../../src/lease/lessor.js'
 import { WatchableStore } from '../../src/mvcc/watchable-store.js'
 import { type Log, silentLog } from '../../src/platform/log.js'
 import type { Random } from '../../src/platform/random.js'
+import { describeEntry, describeHardState } from '../../src/raft/describe.js'
 import type { MemoryStorage } from '../../src/raft/storage.js'
 import { Alarms } from '../../src/server/alarm.js'
 import { newTokens } from '../../src/server/auth-tokens.js'
@@ -30,12 +32,13 @@ export interface Surroundings {
   time: VirtualTime
   network: SimulatedNetwork
   random: RandomNumber
-  note(line: string): void
+  note(line: () => string): void
   /** A member that could not go on, for a reason that no fault of the simulation explains. */
   onFailure(member: SimulatedMember, error: Error): void
   /** Replaces parts of what a member recovers, to show that the checks find what is broken. */
   bend(recovered: Recovered): void
-  bendConfig: Partial<ServerConfig>
+  /** Entries that members keep for those who lag; a small number makes for many snapshots. */
+  snapshotCatchupEntries: number
 }
 
 /** What runs between a start and a crash. */
@@ -45,6 +48,8 @@ export interface Running {
   readonly service: ServiceParts
   readonly log: MemoryStorage
   readonly snapshotIndex: number
+  /** What the state contained from the start: a stopped checkpoint may be ahead of the snapshot. */
+  readonly consistentIndex: number
   /** Above the applied index: a snapshot is taking the place of the state. */
   installing: number
 }
@@ -87,7 +92,7 @@ export class SimulatedMember {
       initialClusterState: joined === undefined ? 'new' : 'existing',
       heartbeatIntervalMs: 50,
       electionTimeoutMs: 500,
-      ...around.bendConfig,
+      snapshotCatchupEntries: around.snapshotCatchupEntries,
     })
   }
 
@@ -100,7 +105,7 @@ export class SimulatedMember {
     if (this.#life !== undefined || this.isGone) return
     const life = new Life(this.#around.time)
     this.#life = life
-    this.#note('starts')
+    this.#note(() => 'starts')
     this.#start(life).catch((error: Error) => this.#onError(life, error))
   }
 
@@ -108,7 +113,7 @@ export class SimulatedMember {
   crash(): void {
     const life = this.#life
     if (life === undefined) return
-    this.#note('crashes')
+    this.#note(() => 'crashes')
     this.#end(life)
     this.files.crash()
   }
@@ -118,7 +123,7 @@ export class SimulatedMember {
     const { running } = this
     const life = this.#life
     if (running === undefined || life === undefined || this.#isStopping) return
-    this.#note('stops')
+    this.#note(() => 'stops')
     this.#isStopping = true
     running.member.close().then(
       () => this.#end(life),
@@ -127,7 +132,7 @@ export class SimulatedMember {
   }
 
   pause(forMs: number): void {
-    this.#note(`pauses for ${forMs} ms`)
+    this.#note(() => `pauses for ${forMs} ms`)
     this.#life?.pause(forMs)
   }
 
@@ -172,18 +177,22 @@ export class SimulatedMember {
     this.running = Object.assign(running, { member, service: member.service })
     member.failed.then((error) => this.#onError(life, error))
     member.start([this.url])
-    this.#note(`runs, snapshot ${recovered.snapshotIndex}, log ${recovered.log.lastIndex()}`)
+    this.#note(() => `runs, snapshot ${recovered.snapshotIndex}, log ${recovered.log.lastIndex()}`)
   }
 
   /** Sees when a snapshot from a leader begins to take the place of the state. */
   #watched(life: Life, recovered: Recovered): Omit<Running, 'member' | 'service'> {
     const { wal, log, snapshotIndex } = recovered
-    const running = { life, log, snapshotIndex, installing: 0 }
+    const consistentIndex = recovered.consistent.index
+    const running = { life, log, snapshotIndex, consistentIndex, installing: 0 }
     const watched: Wal = {
       get lastIndex() {
         return wal.lastIndex
       },
-      save: (hardState, entries, sync) => wal.save(hardState, entries, sync),
+      save: (hardState, entries, sync) => {
+        this.#note(() => `saves ${saved(hardState, entries)}`)
+        return wal.save(hardState, entries, sync)
+      },
       saveSnapshot: (snapshot) => {
         running.installing = Math.max(running.installing, snapshot.index)
         return wal.saveSnapshot(snapshot)
@@ -197,7 +206,7 @@ export class SimulatedMember {
 
   #onError(life: Life, error: Error): void {
     if (life.isOver) return
-    this.#note(`fails: ${error.message}`)
+    this.#note(() => `fails: ${error.message}`)
     const isRemoved = /permanently removed/.test(error.message)
     if (isRemoved) this.isGone = true
     else if (this.files.hasPower) this.#around.onFailure(this, error)
@@ -205,16 +214,21 @@ export class SimulatedMember {
     this.files.crash()
   }
 
-  #note(line: string): void {
-    this.#around.note(`${this.name} ${line}`)
+  #note(line: () => string): void {
+    this.#around.note(() => `${this.name} ${line()}`)
   }
 
   #logger(): Log {
     if (process.env.SIM_LOG === undefined) return silentLog
     const line = (text: string, fields: unknown) =>
-      this.#note(`  ${text} ${JSON.stringify(fields, (_, v) => (typeof v === 'bigint' ? String(v) : v))}`)
+      this.#note(() => `  ${text} ${JSON.stringify(fields, (_, v) => (typeof v === 'bigint' ? String(v) : v))}`)
     return { debug: line, info: line, warn: line, error: line }
   }
+}
+
+function saved(hardState: HardState | undefined, entries: readonly Entry[]): string {
+  const state = hardState === undefined ? '' : describeHardState(hardState)
+  return [state, ...entries.map(describeEntry)].join(' ')
 }
 
 function seededBytes(random: RandomNumber): Random {

@@ -2,7 +2,6 @@
 // what goes wrong and when, and what clients ask for; so it replays exactly. First everything goes
 // wrong for a while, then the faults stop, and the cluster has to get on and to agree.
 import assert from 'node:assert/strict'
-import type { ServerConfig } from '../../src/server/config.js'
 import type { Recovered } from '../../src/server/recover.js'
 import { crc32c } from '../../src/storage/crc32c.js'
 import { seededRandom } from '../support/fake-files.js'
@@ -11,21 +10,14 @@ import { Client } from './client.js'
 import { Cluster } from './cluster.js'
 import { Nemesis } from './faults.js'
 import { History } from './history.js'
-import { type Deliver, perfectNetwork } from './network.js'
+import { perfectNetwork } from './network.js'
 import { VirtualTime } from './virtual-time.js'
 
 export interface SimulationOptions {
   /** Keeps a line an event. */
   keepTrace?: boolean
-  /** A part that is broken on purpose; undefined: as the server is. */
-  mutation?: Mutation
-}
-
-/** Ways to break a member from outside. */
-export interface Mutation {
+  /** Replaces parts of what a member has recovered, to show that it would be noticed. */
   bend?(recovered: Recovered): void
-  deliver?: Deliver
-  config?: Partial<ServerConfig>
 }
 
 export interface SimulationResult {
@@ -65,7 +57,7 @@ class Simulation {
   #failure: Error | undefined
   #digest = 0
 
-  constructor(seed: number, { keepTrace = false, mutation = {} }: SimulationOptions) {
+  constructor(seed: number, { keepTrace = false, bend = () => {} }: SimulationOptions) {
     this.#seed = seed
     this.#random = seededRandom(seed)
     this.#keepTrace = keepTrace
@@ -78,16 +70,15 @@ class Simulation {
       onFailure: ({ name }, error) => {
         this.#failure ??= new Error(`${name} cannot go on: ${error.stack}`)
       },
-      bend: (recovered) => mutation.bend?.(recovered),
-      bendConfig: { snapshotCatchupEntries: [3, 10, 50][random(3)] ?? 10, ...mutation.config },
+      bend,
+      snapshotCatchupEntries: [3, 10, 50][random(3)] ?? 10,
     })
     const { network, members } = this.#cluster
-    if (mutation.deliver) network.deliver = mutation.deliver
     network.onSend = (message) => this.#checks.onSend(message)
     const keys = ['a', 'b', 'c', 'd'].slice(0, 1 + random(4))
     this.#clients = Array.from({ length: 2 + random(4) }, (_, at) => {
       const parts = { time: this.#time, random, history: this.#history, keys }
-      const note = (line: string) => this.#note(line)
+      const note = (line: () => string) => this.#note(line)
       return new Client({ ...parts, name: `c${at + 1}`, members: () => members, note })
     })
     this.#time.onEvent = () => this.#checks.check(members)
@@ -124,7 +115,7 @@ class Simulation {
 
   /** Everything works again, so every client must get on, and all members reach the same. */
   async #settle(): Promise<void> {
-    this.#note('the faults are over')
+    this.#note(() => 'the faults are over')
     const { network, members } = this.#cluster
     network.heal()
     network.conditions = perfectNetwork
@@ -209,10 +200,10 @@ class Simulation {
     }
   }
 
-  #note(line: string): void {
+  #note(line: () => string): void {
     if (!this.#keepTrace) return
     if (this.#trace.length >= traceMax) this.#trace.shift()
-    this.#trace.push(`${this.#time.now.toFixed(0).padStart(6)} ${line}`)
+    this.#trace.push(`${this.#time.now.toFixed(0).padStart(6)} ${line()}`)
   }
 
   #mix(value: number): void {

@@ -1,0 +1,215 @@
+// mutations.ts: members that are broken on purpose, each in one way that the design must not allow.
+// Everything is bent from outside: what a member recovers is wrapped, or a method of a part is
+// replaced while a simulation runs. A simulation that does not notice would not notice the same
+// mistake in the code either.
+import { type Entry, EntryType, type HardState } from '../../src/api/gen/raft.js'
+import { Log } from '../../src/raft/log.js'
+import { Raft } from '../../src/raft/raft.js'
+import { RawNode } from '../../src/raft/raw-node.js'
+import { Tracker } from '../../src/raft/tracker.js'
+import { Applier } from '../../src/server/apply.js'
+import { Node } from '../../src/server/node.js'
+import type { Recovered } from '../../src/server/recover.js'
+import type { Wal } from '../../src/storage/wal/writer.js'
+import { FakeFiles } from '../support/fake-files.js'
+import { type SimulationResult, simulate } from './simulation.js'
+
+export interface Mutation {
+  readonly name: string
+  /** Wraps what a member recovered. */
+  bend?(recovered: Recovered): void
+  /** Replaces what cannot be wrapped; the function returned puts it back. */
+  install?(): () => void
+}
+
+export const mutations: readonly Mutation[] = [
+  {
+    name: 'the log is never synced',
+    bend: (own) =>
+      bendWal(own, (wal) => (hardState, entries) => wal.save(hardState, entries, false)),
+  },
+  {
+    name: 'a save is called done before it is',
+    bend: (own) =>
+      bendWal(own, (wal) => async (hardState, entries, sync) => {
+        wal.save(hardState, entries, sync).catch(() => {})
+      }),
+  },
+  {
+    name: 'the vote is not saved',
+    bend: (own) =>
+      bendWal(own, (wal) => (hardState, entries, sync) => {
+        return wal.save(withoutVote(hardState), entries, sync)
+      }),
+  },
+  {
+    name: 'renames and new files are never synced',
+    install: () => replace(FakeFiles.prototype, 'syncDir', () => async () => {}),
+  },
+  {
+    name: 'a restart forgets what the database contains',
+    bend: (own) => {
+      own.consistent = { index: 0, term: 0 }
+    },
+  },
+  { name: 'a vote counts twice', install: countVotesTwice },
+  {
+    name: 'whoever asks first gets the vote, whatever is in its log',
+    install: () => replace(Log.prototype, 'isUpToDate', () => () => true),
+  },
+  {
+    name: 'messages of an old term count',
+    install: () =>
+      replace(RawNode.prototype, 'step', (original) => {
+        return function (this: RawNode, message) {
+          const isOld = message.term > 0 && message.term < this.term
+          original.call(this, isOld ? { ...message, term: this.term } : message)
+        }
+      }),
+  },
+  { name: 'entries of former terms are committed by counting', install: commitFormerTerms },
+  {
+    name: 'an entry is committed when one member has it',
+    install: () =>
+      replace(Tracker.prototype, 'committed', () => {
+        return function (this: Tracker) {
+          return Math.max(...this.voters.map((id) => this.progress.get(id)?.match ?? 0))
+        }
+      }),
+  },
+  {
+    name: 'a follower applies what is not committed yet',
+    install: () =>
+      replace(Log.prototype, 'appendAfter', (original) => {
+        return function (this: Log, previous, entries) {
+          return original.call(this, previous, entries, previous.index + entries.length)
+        }
+      }),
+  },
+  { name: 'an append is taken without a look at what is before it', install: appendBlindly },
+  {
+    name: 'a leader answers reads without asking the others',
+    install: () =>
+      replace(Node.prototype, 'linearizable', (original) => {
+        return function (this: Node) {
+          return this.isLeader ? Promise.resolve() : original.call(this)
+        }
+      }),
+  },
+  {
+    name: 'a member answers reads from what it has',
+    install: () => replace(Node.prototype, 'linearizable', () => () => Promise.resolve()),
+  },
+  { name: 'now and then an entry is not applied', install: skipEntries },
+]
+
+/** The first seed at which a mutation is found; undefined when none of them finds it. */
+export async function findMutation(
+  { bend, install }: Mutation,
+  seeds: { first: number; count: number },
+): Promise<SimulationResult | undefined> {
+  const putBack = install?.()
+  try {
+    for (let seed = seeds.first; seed < seeds.first + seeds.count; seed++) {
+      const result = await simulate(seed, bend === undefined ? {} : { bend })
+      if (result.failure !== undefined) return result
+    }
+    return undefined
+  } finally {
+    putBack?.()
+  }
+}
+
+function bendWal(recovered: Recovered, save: (wal: Wal) => Wal['save']): void {
+  const { wal } = recovered
+  recovered.wal = {
+    get lastIndex() {
+      return wal.lastIndex
+    },
+    save: save(wal),
+    saveSnapshot: (snapshot) => wal.saveSnapshot(snapshot),
+    release: (index) => wal.release(index),
+    close: () => wal.close(),
+  }
+}
+
+function withoutVote(hardState: HardState | undefined): HardState | undefined {
+  return hardState && { ...hardState, vote: 0n }
+}
+
+function replace<T extends object, Name extends keyof T>(
+  prototype: T,
+  name: Name,
+  make: (original: T[Name]) => T[Name],
+): () => void {
+  const original = prototype[name]
+  prototype[name] = make(original)
+  return () => {
+    prototype[name] = original
+  }
+}
+
+function countVotesTwice(): () => void {
+  return replace(Tracker.prototype, 'recordVote', (original) => {
+    return function (this: Tracker, id, granted) {
+      const other = this.voters.find((each) => each !== id)
+      if (granted && other !== undefined) original.call(this, other, true)
+      return original.call(this, id, granted)
+    }
+  })
+}
+
+/** One entry an append: in a longer one the leader's own first entry would mostly come along. */
+function commitFormerTerms(): () => void {
+  const raftOf = new WeakMap<Tracker, Raft>()
+  const undo = [
+    replace(Raft.prototype, 'reset', (original) => {
+      return function (this: Raft, term) {
+        raftOf.set(this.tracker, this)
+        original.call(this, term)
+      }
+    }),
+    replace(Tracker.prototype, 'committed', (original) => {
+      return function (this: Tracker) {
+        const index = original.call(this)
+        const raft = raftOf.get(this)
+        if (raft?.role === 'leader' && index > raft.log.committed) {
+          raft.log.commitTo(index)
+          raft.isBroadcastDue = true
+        }
+        return index
+      }
+    }),
+    replace(Log.prototype, 'entriesFrom', (original) => {
+      return function (this: Log, lo) {
+        return original.call(this, lo, 1)
+      }
+    }),
+  ]
+  return () => {
+    for (const each of undo) each()
+  }
+}
+
+function appendBlindly(): () => void {
+  return replace(Log.prototype, 'appendAfter', (original) => {
+    return function (this: Log, previous, entries, commit) {
+      const own = this.term(previous.index)
+      const before = own === undefined ? previous : { index: previous.index, term: own }
+      return original.call(this, before, entries, commit)
+    }
+  })
+}
+
+/** A different one on each member, or else nobody could tell. */
+function skipEntries(): () => void {
+  let count = 0
+  return replace(Applier.prototype, 'apply', (original) => {
+    return function (this: Applier, entries) {
+      const isSkipped = ++count % 100 === 0
+      const empty = (entry: Entry): Entry =>
+        entry.Type === EntryType.EntryNormal ? { ...entry, Data: undefined } : entry
+      original.call(this, isSkipped ? entries.map(empty) : entries)
+    }
+  })
+}
