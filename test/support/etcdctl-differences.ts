@@ -1,5 +1,5 @@
-// etcdctl-differences.ts: how the recorded texts of etcdctl 3.4.23 differ from those of 3.7.1, which
-// tsctl follows: one row a difference, with its reason.
+// etcdctl-differences.ts: how the recorded texts of etcdctl 3.4.23 differ from those of 3.7.1,
+// which tsctl follows: one row a difference, with its reason.
 
 export interface RecordedCommand {
   file: string

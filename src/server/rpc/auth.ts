@@ -7,21 +7,30 @@ import {
   AuthEnableResponse,
   AuthenticateRequest,
   AuthenticateResponse,
+  AuthRoleAddRequest,
   AuthRoleAddResponse,
+  AuthRoleDeleteRequest,
   AuthRoleDeleteResponse,
+  AuthRoleGetRequest,
   AuthRoleGetResponse,
+  AuthRoleGrantPermissionRequest,
   AuthRoleGrantPermissionResponse,
   AuthRoleListResponse,
+  AuthRoleRevokePermissionRequest,
   AuthRoleRevokePermissionResponse,
   AuthStatusResponse,
   AuthUserAddRequest,
   AuthUserAddResponse,
   AuthUserChangePasswordRequest,
   AuthUserChangePasswordResponse,
+  AuthUserDeleteRequest,
   AuthUserDeleteResponse,
+  AuthUserGetRequest,
   AuthUserGetResponse,
+  AuthUserGrantRoleRequest,
   AuthUserGrantRoleResponse,
   AuthUserListResponse,
+  AuthUserRevokeRoleRequest,
   AuthUserRevokeRoleResponse,
   type ResponseHeader,
 } from '../../api/gen/rpc.js'
@@ -34,13 +43,14 @@ import type { Outcome } from '../apply.js'
 import { type RequestField, requestField } from '../proposer.js'
 import { type MethodTable, service, unary } from './handlers.js'
 import type { ServiceParts } from './parts.js'
+import { ofText, type TextRequest } from './text-fields.js'
 
 type OutcomeOf<K extends Outcome['kind']> = Extract<Outcome, { kind: K }>
 
 export function authService(parts: ServiceParts): MethodTable {
   const { done, names, permissions } = answers(parts)
   const f = requestField
-  return service('etcdserverpb.Auth', {
+  const methods: Record<string, Handler> = {
     AuthEnable: done(f.authEnable, AuthEnableResponse),
     AuthDisable: done(f.authDisable, AuthDisableResponse),
     AuthStatus: unary((data, call) => status(parts, data, call)),
@@ -66,7 +76,28 @@ export function authService(parts: ServiceParts): MethodTable {
     RoleDelete: done(f.authRoleDelete, AuthRoleDeleteResponse),
     RoleGrantPermission: done(f.authRoleGrantPermission, AuthRoleGrantPermissionResponse),
     RoleRevokePermission: done(f.authRoleRevokePermission, AuthRoleRevokePermissionResponse),
-  })
+  }
+  for (const [method, request] of Object.entries(textRequests)) {
+    const handler = methods[method]
+    if (handler !== undefined) methods[method] = ofText(request, handler)
+  }
+  return service('etcdserverpb.Auth', methods)
+}
+
+/** Those with names or passwords in them. */
+const textRequests: Readonly<Record<string, TextRequest>> = {
+  Authenticate: AuthenticateRequest,
+  UserAdd: AuthUserAddRequest,
+  UserGet: AuthUserGetRequest,
+  UserDelete: AuthUserDeleteRequest,
+  UserChangePassword: AuthUserChangePasswordRequest,
+  UserGrantRole: AuthUserGrantRoleRequest,
+  UserRevokeRole: AuthUserRevokeRoleRequest,
+  RoleAdd: AuthRoleAddRequest,
+  RoleGet: AuthRoleGetRequest,
+  RoleDelete: AuthRoleDeleteRequest,
+  RoleGrantPermission: AuthRoleGrantPermissionRequest,
+  RoleRevokePermission: AuthRoleRevokePermissionRequest,
 }
 
 /** The answers that have nothing but a header. */

@@ -22,7 +22,6 @@ const ofTsctl: Table = {
 
 const authority =
   'etcdctl 3.4 says http:// in :authority, which the HTTP/2 of Node takes for an attack'
-const notText = 'a name that is not UTF-8 is kept as the text that comes closest'
 
 /** `group: case` and the reason. */
 export const deviations: Readonly<Record<Pair, Table>> = {
@@ -32,9 +31,6 @@ export const deviations: Readonly<Record<Pair, Table>> = {
     'compaction: defrag/cluster': authority,
     'endpoint: endpoint/status-cluster/simple': authority,
     'endpoint: endpoint/url-scheme': authority,
-    'names: names/role-list/json': notText,
-    'names: names/role-list/fields': notText,
-    'names: names/role-list/protobuf': notText,
   },
   'etcdctl with etcd': {},
 }

@@ -37,6 +37,26 @@ const zeroHeader = '"ClusterID" : 0\n"MemberID" : 0\n"RaftTerm" : 0\n'
 /** The size depends on how the writes before it fell into batches. */
 const withoutSize = inText((text) => text.replace(/\d+ kB/, '# kB'))
 
+const badName = Buffer.from('bad\xff\xc3name', 'latin1')
+
+const withoutBadName =
+  (what: string) =>
+  ({ exit, stdout, stderr }: Outcome, { argv, format }: Case): Outcome => {
+    if (argv[1] === 'add') {
+      if (!stdout.includes(badName)) return { exit, stdout, stderr }
+      const problem = `grpc: ${what} string field contains invalid UTF-8`
+      const error = `Error: rpc error: code = Internal desc = ${problem}\n`
+      return instead({ exit: 1, stderr: error })()
+    }
+    const field = Buffer.concat([Buffer.of(0x12, badName.length), badName]).toString('latin1')
+    const text = stdout.toString('latin1')
+    const kept =
+      format === 'protobuf'
+        ? text.replace(field, '')
+        : text.replace(/ "bad[^ ]*name"|"bad[^"]*name",/, '')
+    return { exit, stdout: Buffer.from(kept, 'latin1'), stderr }
+  }
+
 /** A 3.4 client dies of the header that a 3.4 server does not send; with any other it is shown. */
 const alarmFields: Row = {
   reason: 'alarm list in fields shows the header, or zeros where there is none',
@@ -176,7 +196,7 @@ const clientRows: readonly Row[] = [
   {
     reason: 'a name that is not UTF-8 is refused',
     applies: ({ file }) => file === 'names',
-    recorded: withoutBadName,
+    recorded: withoutBadName('error while marshaling:'),
   },
 ]
 
@@ -217,6 +237,11 @@ const serverRows: readonly Row[] = [
         'etcdserver: permission denied',
       ),
     ),
+  },
+  {
+    reason: 'a name that is not UTF-8 is refused by newer servers',
+    applies: ({ file }) => file === 'names',
+    recorded: withoutBadName('error unmarshalling request:'),
   },
   {
     reason: 'the root role tells what it allows since 3.6',
@@ -273,21 +298,3 @@ const withoutVersion =
     if (format === 'fields') return text.replace(/^"Version" : .*\n/m, '')
     return text.replace(/^(.*)[|+][^|+\n]*[|+]$/gm, (_, kept: string) => kept + kept[0])
   }
-
-const badName = Buffer.from('bad\xff\xc3name', 'latin1')
-
-function withoutBadName({ exit, stdout, stderr }: Outcome, { argv, format }: Case): Outcome {
-  if (argv[1] === 'add') {
-    if (!stdout.includes(badName)) return { exit, stdout, stderr }
-    const problem = 'grpc: error while marshaling: string field contains invalid UTF-8'
-    const error = `Error: rpc error: code = Internal desc = ${problem}\n`
-    return instead({ exit: 1, stderr: error })()
-  }
-  const field = Buffer.concat([Buffer.of(0x12, badName.length), badName]).toString('latin1')
-  const text = stdout.toString('latin1')
-  const kept =
-    format === 'protobuf'
-      ? text.replace(field, '')
-      : text.replace(/ "bad[^ ]*name"|"bad[^"]*name",/, '')
-  return { exit, stdout: Buffer.from(kept, 'latin1'), stderr }
-}
