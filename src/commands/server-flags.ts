@@ -112,6 +112,24 @@ const flags: readonly ServerFlag[] = [
   flag('client-cert-auth', undefined, "take a certificate's common name for its user", (text) => ({
     clientCertAuth: boolean(text),
   })),
+  flag('peer-cert-file', '<file>', 'certificate shown to other members', (text) => ({
+    peerCertFile: text === '' ? undefined : text,
+  })),
+  flag('peer-key-file', '<file>', 'private key of that certificate', (text) => ({
+    peerKeyFile: text === '' ? undefined : text,
+  })),
+  flag('peer-trusted-ca-file', '<file>', 'authority of the other members', (text) => ({
+    peerTrustedCaFile: text === '' ? undefined : text,
+  })),
+  flag(
+    'peer-client-cert-auth',
+    undefined,
+    'with an authority members are always checked',
+    () => ({}),
+  ),
+  flag('peer-cert-allowed-cn', '<string>', 'common name that other members must have', (text) => ({
+    peerCertAllowedCn: text,
+  })),
   flag('auto-tls', undefined, 'make a certificate for the client port', (text) => ({
     autoTls: boolean(text),
   })),

@@ -3,7 +3,8 @@
 // Whoever waits for a request on this member gets its outcome by the request's id.
 //
 // An entry at or below the index that the checkpoint already contains has had its effect; of
-// those only membership changes go to raft again, which keeps its configuration elsewhere.
+// those only membership changes go to raft again, which keeps its configuration elsewhere. They
+// are checked against the membership of then, so that what was refused stays refused.
 
 import type { Entry } from '../api/gen/raft.js'
 import { ConfChange, EntryType } from '../api/gen/raft.js'
@@ -68,12 +69,15 @@ export interface ApplierParts {
 
 export class Applier {
   readonly #parts: ApplierParts
+  readonly #past: Membership
   /** Index of the last entry whose effect the state contains. */
   #index: number
   #term: number
 
-  constructor(parts: ApplierParts, consistent: { index: number; term: number }) {
+  /** `past`: the membership where raft begins to hand out entries, at or before `consistent`. */
+  constructor(parts: ApplierParts, consistent: { index: number; term: number }, past: Membership) {
     this.#parts = parts
+    this.#past = past
     this.#index = consistent.index
     this.#term = consistent.term
   }
@@ -121,10 +125,11 @@ export class Applier {
   }
 
   #confChange(entry: Entry, isNew: boolean): void {
-    const { membership, applyConfChange, wait } = this.#parts
+    const { applyConfChange, wait } = this.#parts
+    const membership = isNew ? this.#parts.membership : this.#past
     const change = ConfChange.decode(entry.Data ?? Buffer.alloc(0))
     try {
-      if (isNew) membership.check(change)
+      membership.check(change)
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error
       applyConfChange({ ...change, node_id: 0n })
@@ -132,8 +137,8 @@ export class Applier {
       return
     }
     applyConfChange(change)
-    if (!isNew) return
     membership.apply(change)
+    if (!isNew) return
     this.#parts.onConfChange(change)
     wait.resolve(change.id, { kind: 'members', members: membership.list() })
   }

@@ -11,7 +11,7 @@ import type { Outcome } from './apply.js'
 import { autoCompact } from './compactor.js'
 import { checkPeriodically } from './corruption.js'
 import { revokeExpired } from './expiry.js'
-import { peerHashKv } from './peer/client.js'
+import { type AskOptions, peerHashKv } from './peer/client.js'
 import type { PeerHashKv } from './peer/transport.js'
 import { requestField } from './proposer.js'
 import type { ServiceParts } from './rpc/parts.js'
@@ -53,7 +53,7 @@ export function startBackground(parts: BackgroundParts): readonly Cancellable[] 
       isLeader: () => node.isLeader,
       members: () => parts.membership.list(),
       hashKv: (revision) => ({ revision: store.revision, ...store.hashKv(revision) }),
-      ask: ({ peerUrls }, revision) => askHash(peerUrls, revision),
+      ask: ({ peerUrls }, revision) => askHash(peerUrls, revision, parts.peerAsk),
       alarm: (id) => raiseCorrupt(parts, id),
     }),
   ]
@@ -83,10 +83,11 @@ function raiseCorrupt({ proposer }: BackgroundParts, id: bigint): Promise<unknow
 export async function askHash(
   urls: readonly string[],
   revision: number,
+  options: Partial<AskOptions>,
 ): Promise<PeerHashKv | undefined> {
   for (const url of urls) {
     try {
-      return await peerHashKv(url, revision)
+      return await peerHashKv(url, revision, options)
     } catch {
       // The next URL may be the one that is reachable.
     }

@@ -18,20 +18,31 @@ export async function clientTls(
   if (certFile === undefined && keyFile === undefined) {
     return autoTls ? ownPair(config, platform) : undefined
   }
+  if (clientCertAuth && trustedCaFile === undefined) {
+    throw new ConfigError('--client-cert-auth needs --trusted-ca-file')
+  }
+  return readPair({ certFile, keyFile, trustedCaFile }, platform.files)
+}
+
+export interface PairFiles {
+  certFile: string | undefined
+  keyFile: string | undefined
+  trustedCaFile: string | undefined
+}
+
+/** What a port shows and whom it lets in, from files. @throws ConfigError */
+export async function readPair(
+  { certFile, keyFile, trustedCaFile }: PairFiles,
+  files: Files,
+): Promise<ServerTls> {
   if (certFile === undefined || keyFile === undefined) {
     const pair = `[key: ${keyFile ?? ''}, cert: ${certFile ?? ''}]`
     throw new ConfigError(`KeyFile and CertFile must both be present${pair}`)
   }
-  if (clientCertAuth && trustedCaFile === undefined) {
-    throw new ConfigError('--client-cert-auth needs --trusted-ca-file')
-  }
-  const pair = {
-    cert: await readPem(platform.files, certFile),
-    key: await readPem(platform.files, keyFile),
-  }
+  const pair = { cert: await readPem(files, certFile), key: await readPem(files, keyFile) }
   checkPair(pair, { certFile, keyFile })
   if (trustedCaFile === undefined) return pair
-  const ca = await readPem(platform.files, trustedCaFile)
+  const ca = await readPem(files, trustedCaFile)
   parsed(ca, trustedCaFile)
   // As in etcd: whoever names an authority wants clients to be vouched for by it.
   return { ...pair, ca, requireClientCert: true }

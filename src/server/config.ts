@@ -52,6 +52,13 @@ export interface ServerConfig {
   /** Work of hashing a password: 2 to the power of this; 4 to 31, else 10. */
   bcryptCost: number
   /** PEM files of the client port, for URLs of https and unixs. */
+  /** Certificate and key that this member shows to others, as server and as client. */
+  peerCertFile: string | undefined
+  peerKeyFile: string | undefined
+  /** Authority that other members must be vouched for by. */
+  peerTrustedCaFile: string | undefined
+  /** The only common name that other members may have; empty: any. */
+  peerCertAllowedCn: string
   certFile: string | undefined
   keyFile: string | undefined
   /** Clients must show a certificate that this authority signed. */
@@ -123,6 +130,10 @@ export const defaultConfig: ServerConfig = {
   forceNewCluster: false,
   initialCorruptCheck: false,
   corruptCheckTimeMs: 0,
+  peerCertFile: undefined,
+  peerKeyFile: undefined,
+  peerTrustedCaFile: undefined,
+  peerCertAllowedCn: '',
   certFile: undefined,
   keyFile: undefined,
   trustedCaFile: undefined,

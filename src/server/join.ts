@@ -6,7 +6,8 @@ import { clusterVersion } from '../api/version.js'
 import type { MemberRecord } from '../storage/schema.js'
 import { compareVersions } from './cluster-version.js'
 import { ConfigError, firstMembers, type ServerConfig } from './config.js'
-import { askVersion, getMembers } from './peer/client.js'
+import { type AskOptions, askVersion, getMembers } from './peer/client.js'
+import type { PeerTls } from './peer/peer-url.js'
 import type { PeerVersion } from './peer/transport.js'
 import type { Joined } from './recover.js'
 
@@ -16,7 +17,11 @@ const askTimeoutMs = 10_000
 const oldestClusterVersion = '3.0.0'
 
 /** Undefined when the cluster is to be a new one. @throws ConfigError */
-export async function joinCluster(config: ServerConfig): Promise<Joined | undefined> {
+export async function joinCluster(
+  config: ServerConfig,
+  tls: PeerTls | undefined,
+): Promise<Joined | undefined> {
+  const options = { timeoutMs: askTimeoutMs, ...(tls === undefined ? {} : { tls }) }
   if (config.initialClusterState === 'new') return undefined
   const local = firstMembers(config)
   const others = local.filter(({ name }) => name !== config.name)
@@ -24,15 +29,21 @@ export async function joinCluster(config: ServerConfig): Promise<Joined | undefi
   if (urls.length === 0) {
     throw new ConfigError('cannot fetch cluster info from peer urls: no other member is named')
   }
-  const { clusterId, members } = await ask(urls)
+  const { clusterId, members } = await ask(urls, options)
   const own = matched(local, members, config.name)
-  await checkVersions(members.filter(({ id }) => id !== own.id))
+  await checkVersions(
+    members.filter(({ id }) => id !== own.id),
+    options,
+  )
   return { memberId: own.id, clusterId, members }
 }
 
-async function ask(urls: readonly string[]): Promise<Awaited<ReturnType<typeof getMembers>>> {
+async function ask(
+  urls: readonly string[],
+  options: AskOptions,
+): Promise<Awaited<ReturnType<typeof getMembers>>> {
   try {
-    return await getMembers(urls, { timeoutMs: askTimeoutMs })
+    return await getMembers(urls, options)
   } catch (error) {
     throw new ConfigError(`cannot fetch cluster info from peer urls: ${(error as Error).message}`, {
       cause: error,
@@ -65,9 +76,9 @@ function matched(
 }
 
 /** At least one must answer, and nobody's cluster may be newer than we are. */
-async function checkVersions(others: readonly MemberRecord[]): Promise<void> {
+async function checkVersions(others: readonly MemberRecord[], options: AskOptions): Promise<void> {
   const answers = await Promise.all(
-    others.map(({ peerUrls }) => askVersion(peerUrls, askTimeoutMs)),
+    others.map(({ peerUrls }) => askVersion(peerUrls, askTimeoutMs, options)),
   )
   const known = answers.filter((answer) => answer !== undefined)
   const fits = ({ etcdcluster: version }: PeerVersion) =>

@@ -4,7 +4,7 @@ import { EtcdError } from '../api/rpc-errors.js'
 import type { Lessor } from '../lease/lessor.js'
 import type { Membership } from './membership.js'
 import type { Node } from './node.js'
-import { leaseTimeToLive, renewLease } from './peer/client.js'
+import { type AskOptions, leaseTimeToLive, renewLease } from './peer/client.js'
 import type { LeaseTtl } from './peer/transport.js'
 
 export interface LeaderLeasesParts {
@@ -12,6 +12,7 @@ export interface LeaderLeasesParts {
   lessor: Lessor
   membership: Membership
   node: Node
+  peerAsk: Partial<AskOptions>
 }
 
 export class LeaderLeases {
@@ -24,13 +25,17 @@ export class LeaderLeases {
   /** The TTL that begins anew; undefined: no such lease. @throws EtcdError noLeader, notLeader */
   renew(id: bigint): Promise<number | undefined> {
     const url = this.#leaderUrl()
-    return url === undefined ? this.#parts.lessor.renew(id) : renewLease(url, id)
+    return url === undefined
+      ? this.#parts.lessor.renew(id)
+      : renewLease(url, id, this.#parts.peerAsk)
   }
 
   /** Undefined: no such lease. @throws EtcdError noLeader */
   async timeToLive(id: bigint, keys: boolean): Promise<LeaseTtl | undefined> {
     const url = this.#leaderUrl()
-    return url === undefined ? this.#parts.lessor.timeToLive(id) : leaseTimeToLive(url, id, keys)
+    return url === undefined
+      ? this.#parts.lessor.timeToLive(id)
+      : leaseTimeToLive(url, id, keys, this.#parts.peerAsk)
   }
 
   /** Undefined when this member leads. */

@@ -24,7 +24,7 @@ import {
 } from './leadership.js'
 import { trimLog } from './log-trimmer.js'
 import { Node, type NodeParts } from './node.js'
-import { askVersion } from './peer/client.js'
+import { type AskOptions, askVersion } from './peer/client.js'
 import type { PeerHandlers, PeerTransport } from './peer/transport.js'
 import { peerHandlers } from './peer-handlers.js'
 import { PeerLink } from './peer-link.js'
@@ -47,6 +47,12 @@ const removedGraceMs = 1_000
 /** As etcd: five seconds and two elections. */
 const requestTimeoutMs = (config: ServerConfig) => 5_000 + 2 * config.electionTimeoutMs
 
+/** How a member meets others: the transport of raft, and the questions beside it. */
+export interface Network {
+  newTransport(handlers: PeerHandlers): PeerTransport
+  ask: Partial<AskOptions>
+}
+
 /**
  * Runs from start() until close(). `service` is what the network gives requests to; those that come
  * before the member is ready wait.
@@ -59,6 +65,7 @@ export class Member {
   readonly #config: ServerConfig
   readonly #recovered: Recovered
   readonly #platform: Platform
+  readonly #peerAsk: Partial<AskOptions>
   readonly #wait = new Wait<Outcome>()
   readonly #applied = new IndexWait()
   readonly #leaderless = new Leaderless()
@@ -78,12 +85,8 @@ export class Member {
   #becomeReady: () => void = () => {}
   #fail: (error: Error) => void = () => {}
 
-  constructor(
-    config: ServerConfig,
-    recovered: Recovered,
-    platform: Platform,
-    newTransport?: (handlers: PeerHandlers) => PeerTransport,
-  ) {
+  constructor(config: ServerConfig, recovered: Recovered, platform: Platform, network?: Network) {
+    this.#peerAsk = network?.ask ?? {}
     this.#config = config
     this.#recovered = recovered
     this.#platform = platform
@@ -100,7 +103,7 @@ export class Member {
     this.#applier = this.#newApplier()
     this.#checkpointer = newCheckpointer(config, recovered, platform, this.#applier)
     this.#node = this.#newNode()
-    this.transport = newTransport?.(this.#newPeerHandlers())
+    this.transport = network?.newTransport(this.#newPeerHandlers())
     this.#peers = this.#linkPeers()
     this.#leadership = this.#newLeadership()
     this.service = this.#newService()
@@ -261,7 +264,8 @@ export class Member {
       isLeader: () => this.#node.isLeader,
       members: () => membership.list(),
       agreed: () => membership.agreedVersion,
-      ask: async ({ id, peerUrls }) => (id === memberId ? own : askVersion(peerUrls, timeoutMs)),
+      ask: async ({ id, peerUrls }) =>
+        id === memberId ? own : askVersion(peerUrls, timeoutMs, this.#peerAsk),
       propose: (version) => publishVersion(this.service.proposer, version),
     })
   }
@@ -278,7 +282,7 @@ export class Member {
       onConfChange: (change: ConfChange) => this.#onConfChange(change),
       removeCompacted: () => remover.remove(),
     }
-    return new Applier(parts, consistent)
+    return new Applier(parts, consistent, this.#recovered.past)
   }
 
   #newNode(): Node {
@@ -333,6 +337,8 @@ export class Member {
     const size = new DatabaseSize(() => state.store.bytes)
     const { membership } = state
     const { transport } = this
+    const peerAsk = this.#peerAsk
+    const reach = { memberId, membership, node, peerAsk }
     return {
       config,
       memberId,
@@ -344,9 +350,10 @@ export class Member {
       }),
       node,
       proposer,
-      reconfigurer: new Reconfigurer({ memberId, membership, node, proposer, transport, clock }),
+      reconfigurer: new Reconfigurer({ ...reach, proposer, transport, clock }),
       ids,
-      leases: new LeaderLeases({ memberId, lessor: state.lessor, membership, node }),
+      leases: new LeaderLeases({ ...reach, lessor: state.lessor }),
+      peerAsk,
       handOver: async (to) => {
         if (!node.isLeader) throw new EtcdError('notLeader')
         if (membership.member(to)?.isLearner !== false) throw new EtcdError('badLeaderTransferee')

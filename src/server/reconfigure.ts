@@ -10,7 +10,7 @@ import { InitialClusterError, parsePeerUrls } from '../storage/initial-cluster.j
 import { encodeMember, type MemberRecord } from '../storage/schema.js'
 import type { Membership } from './membership.js'
 import type { Node } from './node.js'
-import { promoteMember } from './peer/client.js'
+import { type AskOptions, promoteMember } from './peer/client.js'
 import type { PeerTransport } from './peer/transport.js'
 import type { Proposer } from './proposer.js'
 
@@ -27,6 +27,7 @@ export interface ReconfigurerParts {
   /** Undefined for a member that no other can reach. */
   transport: PeerTransport | undefined
   clock: Clock
+  peerAsk: Partial<AskOptions>
 }
 
 export class Reconfigurer {
@@ -93,7 +94,7 @@ export class Reconfigurer {
   async #askLeaderToPromote(id: bigint): Promise<MemberRecord[]> {
     const { membership, node } = this.#parts
     const urls = membership.member(node.leader)?.peerUrls ?? []
-    for (const url of urls) return [...(await promoteMember(url, id))]
+    for (const url of urls) return [...(await promoteMember(url, id, this.#parts.peerAsk))]
     throw new EtcdError('noLeader')
   }
 

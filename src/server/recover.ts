@@ -35,9 +35,9 @@ import { createWal, type OpenedWal, openWal, type Wal } from '../storage/wal/wri
 import { captureBuckets, type Position, type State } from './checkpoint.js'
 import { ConfigError, firstMembers, type ServerConfig } from './config.js'
 import { loneLog } from './force-new-cluster.js'
-import { addMember } from './membership.js'
+import { addMember, Membership } from './membership.js'
 import { adoptDatabase, receivedName } from './received-database.js'
-import { settleMembers } from './settled-members.js'
+import { membershipAt, settleMembers } from './settled-members.js'
 
 /** A member that is ready to take part: state at `consistent`, log after `snapshotIndex`. */
 export interface Recovered {
@@ -50,6 +50,8 @@ export interface Recovered {
   snapDir: string | undefined
   /** Members that a joining one has heard of, until its own log names them. */
   remotes: readonly MemberRecord[]
+  /** The members as they were at `snapshotIndex`. */
+  past: Membership
   /** Where raft begins to hand out entries. */
   snapshotIndex: number
   /** What the state contains already. */
@@ -103,6 +105,7 @@ export async function recoverMember(
     wal: opened.wal,
     log: memoryLog(raftLog.hardState, raftLog.entries, snap),
     remotes: [],
+    past: membershipAt(snap, cluster),
     snapshotIndex: snap?.index ?? 0,
     consistent,
   }
@@ -157,17 +160,20 @@ async function bootstrapMember(
   const wal = await createWal(dataDir.walDir, metadata, { files, log: logger })
   if (born.entries.length > 0) await wal.save(born.hardState, born.entries, true)
   const remotes = joined?.members ?? []
-  return { ...born, state, wal, snapDir: dataDir.snapDir, remotes, ...emptyPosition }
+  return { ...born, state, wal, snapDir: dataDir.snapDir, remotes, ...newborn(born) }
 }
 
 /** The same without a directory: nothing outlives the process. */
 export function memoryMember(config: ServerConfig, newState: NewState): Recovered {
   const born = newMember(config)
   const state = newState(born.clusterId)
-  return { ...born, state, wal: memoryWal(), snapDir: undefined, remotes: [], ...emptyPosition }
+  return { ...born, state, wal: memoryWal(), snapDir: undefined, remotes: [], ...newborn(born) }
 }
 
-const emptyPosition = { snapshotIndex: 0, consistent: { index: 0, term: 0 } }
+function newborn({ clusterId: cluster }: Born) {
+  const consistent = { index: 0, term: 0 }
+  return { snapshotIndex: 0, consistent, past: new Membership(cluster) }
+}
 
 /** Accepts everything and keeps nothing. */
 function memoryWal(): Wal {

@@ -16,14 +16,15 @@ import { askHash } from './background.js'
 import type { State } from './checkpoint.js'
 import { ClientPort, type Surroundings } from './client-port.js'
 import { clientTls } from './client-tls.js'
-import { listenAddress, type ServerConfig } from './config.js'
+import { ConfigError, listenAddress, type ServerConfig } from './config.js'
 import { differing } from './corruption.js'
 import { joinCluster } from './join.js'
-import { Member } from './member.js'
+import { Member, type Network } from './member.js'
 import { Membership } from './membership.js'
 import { Metrics } from './metrics.js'
 import { newPeerTransport } from './peer/new-transport.js'
-import type { PeerHandlers, PeerTransport } from './peer/transport.js'
+import type { PeerTransport } from './peer/transport.js'
+import { type PeerIdentity, peerIdentity } from './peer-tls.js'
 import type { Platform } from './platform.js'
 import { memoryMember, type Recovered, recoverMember } from './recover.js'
 import type { ServiceParts } from './rpc/parts.js'
@@ -65,11 +66,13 @@ export async function startServer(
   }
   try {
     const metrics = new Metrics()
-    const recovered = await recover(config, platform, own)
+    const identity = await peerIdentity(config, platform.files)
+    const recovered = await recover(config, platform, identity, own)
     own(recovered.wal)
     recovered.wal = timedWal(recovered.wal, metrics, platform.clock)
-    const member = own(new Member(config, recovered, platform, peers(config, recovered, platform)))
-    for (const url of config.listenPeerUrls) await member.transport?.listen(listenAddress(url).at)
+    const network = peerNetwork(config, recovered, platform, identity)
+    const member = own(new Member(config, recovered, platform, network))
+    await listenForPeers(config, member.transport, identity)
     const port = own(new ClientPort(member.service, metrics, around))
     const endpoints = await port.listen(around.tls ?? (await clientTls(config, platform)))
     if (config.initialCorruptCheck) await checkInitially(member.service)
@@ -95,6 +98,7 @@ export async function startServer(
 async function recover(
   config: ServerConfig,
   platform: Platform,
+  identity: PeerIdentity | undefined,
   own: <T extends { close(): Promise<void> }>(part: T) => T,
 ): Promise<Recovered> {
   const { files, log } = platform
@@ -103,7 +107,8 @@ async function recover(
   if (config.dataDir === undefined) return memoryMember(config, newState)
   const walDir = config.walDir === undefined ? {} : { walDir: config.walDir }
   const dataDir = own(await openDataDir(config.dataDir, { files, log, ...walDir }))
-  return recoverMember(config, dataDir, newState, { files, logger: log, join: joinCluster })
+  const join = (asking: ServerConfig) => joinCluster(asking, identity?.dial)
+  return recoverMember(config, dataDir, newState, { files, logger: log, join })
 }
 
 /** The lessor deletes keys through the store. */
@@ -136,7 +141,7 @@ async function checkInitially(parts: ServiceParts): Promise<void> {
     ...parts,
     members: () => membership.list(),
     hashKv: (revision) => ({ revision: store.revision, ...store.hashKv(revision) }),
-    ask: ({ peerUrls }, revision) => askHash(peerUrls, revision),
+    ask: ({ peerUrls }, revision) => askHash(peerUrls, revision, parts.peerAsk),
   })
   if (found.length === 0) return
   const ids = found.map(({ id }) => memberHex(id)).join(', ')
@@ -150,20 +155,43 @@ function advertised(config: ServerConfig, endpoints: readonly string[]): readonl
 }
 
 /** A member without a directory cannot take a snapshot, so it stays alone. */
-function peers(
+function peerNetwork(
   config: ServerConfig,
   { memberId, clusterId }: Recovered,
   { clock, log }: Platform,
-): ((handlers: PeerHandlers) => PeerTransport) | undefined {
+  identity: PeerIdentity | undefined,
+): Network | undefined {
   if (config.dataDir === undefined || config.listenPeerUrls.length === 0) return undefined
-  return (handlers) =>
-    newPeerTransport({
-      localId: memberId,
-      clusterId,
-      peerUrls: config.initialAdvertisePeerUrls,
-      electionTimeoutMs: config.electionTimeoutMs,
-      clock,
-      log,
-      handlers,
-    })
+  const tls = identity === undefined ? {} : { tls: identity.dial }
+  const commonName = config.peerCertAllowedCn
+  return {
+    ask: tls,
+    newTransport: (handlers) =>
+      newPeerTransport({
+        localId: memberId,
+        clusterId,
+        peerUrls: config.initialAdvertisePeerUrls,
+        electionTimeoutMs: config.electionTimeoutMs,
+        ...tls,
+        ...(commonName === '' ? {} : { allowedClient: { commonName } }),
+        clock,
+        log,
+        handlers,
+      }),
+  }
+}
+
+async function listenForPeers(
+  { listenPeerUrls }: ServerConfig,
+  transport: PeerTransport | undefined,
+  identity: PeerIdentity | undefined,
+): Promise<void> {
+  for (const url of listenPeerUrls) {
+    const { at, isTls } = listenAddress(url)
+    if (isTls && identity === undefined) {
+      const flags = '--peer-cert-file and --peer-key-file'
+      throw new ConfigError(`--listen-peer-urls: TLS needs ${flags}: ${url}`)
+    }
+    await transport?.listen(isTls && identity ? { ...at, tls: identity.listen } : at)
+  }
 }

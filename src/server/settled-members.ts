@@ -30,6 +30,16 @@ export function settleMembers(
   membership.restore(list, removed)
 }
 
+/**
+ * The membership as it was at the .snap file, where raft begins to hand out entries again: what was
+ * refused then must be refused again before raft hears of it.
+ */
+export function membershipAt(snap: SnapFile | undefined, clusterId: bigint): Membership {
+  const past = new Membership(clusterId)
+  if (snap !== undefined) past.restore(inSnap(past, snap), snap.tree.removed)
+  return past
+}
+
 /** What was refused when it was applied is refused again: the state is the same. */
 function repeat(settled: Membership, change: ConfChange): void {
   try {

@@ -171,9 +171,10 @@ export class SimulatedMember {
     this.id = recovered.memberId
     bend(recovered)
     const running = this.#watched(life, recovered)
-    const member = new Member(this.#config, recovered, platform, (handlers) =>
-      network.attach(recovered.memberId, life, handlers),
-    )
+    const member = new Member(this.#config, recovered, platform, {
+      newTransport: (handlers) => network.attach(recovered.memberId, life, handlers),
+      ask: {},
+    })
     this.running = Object.assign(running, { member, service: member.service })
     member.failed.then((error) => this.#onError(life, error))
     member.start([this.url])
@@ -221,7 +222,10 @@ export class SimulatedMember {
   #logger(): Log {
     if (process.env.SIM_LOG === undefined) return silentLog
     const line = (text: string, fields: unknown) =>
-      this.#note(() => `  ${text} ${JSON.stringify(fields, (_, v) => (typeof v === 'bigint' ? String(v) : v))}`)
+      this.#note(
+        () =>
+          `  ${text} ${JSON.stringify(fields, (_, v) => (typeof v === 'bigint' ? String(v) : v))}`,
+      )
     return { debug: line, info: line, warn: line, error: line }
   }
 }

@@ -11,6 +11,7 @@ import type { LeaderLeases } from '../leader-leases.js'
 import type { Leaderless } from '../leaderless.js'
 import type { Membership } from '../membership.js'
 import type { Node } from '../node.js'
+import type { AskOptions } from '../peer/client.js'
 import type { Proposer } from '../proposer.js'
 import type { DatabaseSize, QuotaCheck } from '../quota.js'
 import type { Reconfigurer } from '../reconfigure.js'
@@ -33,6 +34,8 @@ export interface ServiceParts {
   ids: RequestIds
   headers: Headers
   leases: LeaderLeases
+  /** How other members are asked: with which certificate. */
+  peerAsk: Partial<AskOptions>
   /** Gives leadership to another voter. @throws EtcdError notLeader, badLeaderTransferee */
   handOver(to: bigint): Promise<void>
   leaderless: Leaderless
