@@ -20,7 +20,8 @@ export type ListenAt =
 export interface ListenerOptions {
   readonly clock: Clock
   readonly log: Log
-  onHttp2(socket: net.Socket): void
+  /** `needsRepair`: header blocks of this client are to go through a RepairingSocket. */
+  onHttp2(socket: net.Socket, needsRepair: boolean): void
   onHttp1(socket: net.Socket): void
 }
 
@@ -119,14 +120,14 @@ export class Listener {
     socket.on('error', ignore)
     let held: Buffer = Buffer.alloc(0)
     let isGreeted = false
-    const settle = (protocol?: Protocol, bytes = held) => {
+    const settle = (protocol?: Protocol, bytes = held, needsRepair = false) => {
       limit.cancel()
       this.#unsorted.delete(socket)
       socket.off('readable', read)
       socket.off('close', close)
       if (protocol === undefined) return
       socket.unshift(bytes)
-      this.#dispatch(socket, protocol)
+      this.#dispatch(socket, protocol, needsRepair)
     }
     const judge = (isOver = false) => {
       const protocol = protocolOf(held)
@@ -136,8 +137,8 @@ export class Listener {
       }
       // Over TLS grpc-go's :authority is the name in the certificate, and sound.
       if (protocol !== 'http2' || socket instanceof tls.TLSSocket) return settle(protocol)
-      const { next, bytes } = judgeOpening(held, isGreeted)
-      if (bytes !== undefined && (next === 'pass' || isOver)) settle('http2', bytes)
+      const { next, bytes, isRepaired } = judgeOpening(held, isGreeted)
+      if (bytes !== undefined && (next === 'pass' || isOver)) settle('http2', bytes, isRepaired)
       else if (next === 'refuse' || isOver) socket.destroy()
       else if (next === 'greet') {
         isGreeted = true
@@ -159,11 +160,11 @@ export class Listener {
     socket.once('close', close)
   }
 
-  #dispatch(socket: net.Socket, protocol: Protocol): void {
+  #dispatch(socket: net.Socket, protocol: Protocol, needsRepair = false): void {
     if (protocol === 'http2') {
       // node:http2 refuses TLS without ALPN, but this client has shown what it speaks.
       if (socket instanceof tls.TLSSocket) socket.alpnProtocol = 'h2'
-      this.#options.onHttp2(socket)
+      this.#options.onHttp2(socket, needsRepair)
     } else if (protocol === 'http1') {
       this.#options.onHttp1(socket)
     } else {

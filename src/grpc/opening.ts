@@ -9,9 +9,8 @@
 //
 // The ACK must not reach node:http2, which did not send the SETTINGS that it belongs to. What
 // node:http2 then sends, a second SETTINGS frame and the ACK of the client's own, is nothing that
-// HTTP/2 forbids. Only the first call of a connection is repaired: later ones refer to its
-// :authority by index, until so many other fields came that the client's table dropped it.
-import { withoutUrl } from './authority.js'
+// HTTP/2 forbids. Where there was something to repair, repairing-socket.ts sees to later calls.
+import { repairedHeaders } from './header-repair.js'
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 
@@ -24,8 +23,6 @@ const frameHeadBytes = 9
 const headersType = 1
 const settingsType = 4
 const ackFlag = 1
-const endHeadersFlag = 4
-const paddedOrPriorityFlags = 0x28
 
 /** Nobody may send larger frames before our settings allow it (RFC 9113 §6.5.2). */
 const frameBytesMax = 16_384
@@ -37,6 +34,8 @@ export interface Opening {
   readonly next: 'wait' | 'greet' | 'pass' | 'refuse'
   /** What node:http2 is to get: at `pass` now, at `wait` should the client say no more. */
   readonly bytes?: Buffer
+  /** The first call had a URL as its :authority; so will others. */
+  readonly isRepaired?: boolean
 }
 
 /**
@@ -49,18 +48,18 @@ export function judgeOpening(held: Buffer, isGreeted: boolean): Opening {
   if (goOpening.compare(held, 0, common, 0, common) !== 0) return { next: 'pass', bytes: held }
   if (held.length < goOpening.length) return { next: 'wait' }
   if (held.length === goOpening.length && !isGreeted) return { next: 'greet' }
-  const { ack, headers, isOther } = firstFrames(held, isGreeted)
+  const frames = firstFrames(held, isGreeted)
+  const { ack, headers, isOther } = frames
   const isSettled = !isGreeted || ack !== undefined
   const isEnough = isSettled && (headers !== undefined || isOther)
   if (!isEnough && held.length > heldBytesMax) return { next: 'refuse' }
   if (!isSettled) return { next: 'wait' }
-  return { next: isEnough ? 'pass' : 'wait', bytes: repaired(held, ack, headers) }
+  return { next: isEnough ? 'pass' : 'wait', ...settled(held, frames) }
 }
 
 interface Frame {
   readonly start: number
   readonly end: number
-  readonly flags: number
 }
 
 interface FirstFrames {
@@ -78,9 +77,8 @@ function firstFrames(held: Buffer, isGreeted: boolean): FirstFrames {
   for (let start = goOpening.length; start + frameHeadBytes <= held.length; ) {
     const length = held.readUIntBE(start, 3)
     const type = held[start + 3]
-    const flags = held[start + 4] ?? 0
-    const frame = { start, end: start + frameHeadBytes + length, flags }
-    const isAck = type === settingsType && (flags & ackFlag) !== 0 && length === 0
+    const frame = { start, end: start + frameHeadBytes + length }
+    const isAck = type === settingsType && ((held[start + 4] ?? 0) & ackFlag) !== 0 && length === 0
     if (isGreeted && isAck && ack === undefined) ack = frame
     else if (first === undefined) {
       first = frame
@@ -93,27 +91,19 @@ function firstFrames(held: Buffer, isGreeted: boolean): FirstFrames {
 }
 
 /** All bytes but those of the ACK, and the HEADERS with an :authority that will be taken. */
-function repaired(held: Buffer, ack: Frame | undefined, headers: Frame | undefined): Buffer {
-  const frame = headers && repairedHeaders(held, headers)
+function settled(held: Buffer, { ack, headers }: FirstFrames) {
+  const original = headers && held.subarray(headers.start, headers.end)
+  const frame = original && repairedHeaders(original)
   const changes = [
     ...(ack === undefined ? [] : [{ ...ack, bytes: Buffer.alloc(0) }]),
     ...(headers === undefined || frame === undefined ? [] : [{ ...headers, bytes: frame }]),
   ]
   // From the last to the first: what stands before a change keeps its place.
   changes.sort((a, b) => b.start - a.start)
-  return changes.reduce(
+  const bytes = changes.reduce(
     (all, { start, end, bytes }) =>
       Buffer.concat([all.subarray(0, start), bytes, all.subarray(end)]),
     held,
   )
-}
-
-function repairedHeaders(held: Buffer, { start, end, flags }: Frame): Buffer | undefined {
-  // grpc-go neither pads nor prioritises, and its first block fits into one frame.
-  if ((flags & paddedOrPriorityFlags) !== 0 || (flags & endHeadersFlag) === 0) return undefined
-  const block = withoutUrl(held.subarray(start + frameHeadBytes, end))
-  if (block === undefined) return undefined
-  const head = Buffer.from(held.subarray(start, start + frameHeadBytes))
-  head.writeUIntBE(block.length, 0, 3)
-  return Buffer.concat([head, block])
+  return { bytes, isRepaired: frame !== original }
 }

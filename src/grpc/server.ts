@@ -21,6 +21,7 @@ import type { Clock } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
 import { isGrpcType } from './answer.js'
 import { type ListenAt, Listener } from './listener.js'
+import { RepairingSocket } from './repairing-socket.js'
 import { IncomingCall } from './server-call.js'
 import { type ServerKeepalive, ServerSession } from './server-session.js'
 import { type StreamHandler, serveStream } from './server-stream.js'
@@ -103,7 +104,7 @@ class Server implements GrpcServer {
     const listener = new Listener(at, {
       clock,
       log,
-      onHttp2: (socket) => this.#onHttp2(socket),
+      onHttp2: (socket, needsRepair) => this.#onHttp2(socket, needsRepair),
       onHttp1: (socket) => {
         if (this.#http1 === undefined) socket.destroy()
         else this.#http1.emit('connection', socket)
@@ -153,12 +154,13 @@ class Server implements GrpcServer {
     return server
   }
 
-  #onHttp2(socket: Socket): void {
+  #onHttp2(socket: Socket, needsRepair: boolean): void {
     this.#http2.once('session', (session) => {
       this.#sessions.set(session, new ServerSession(session, socket, this.#options))
       session.once('close', () => this.#sessions.delete(session))
     })
-    this.#http2.emit('connection', socket) // the session event comes before this returns
+    // The session event comes before this returns.
+    this.#http2.emit('connection', needsRepair ? new RepairingSocket(socket) : socket)
   }
 
   #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: string[]): void {

@@ -2,13 +2,13 @@
 // its bytes by hand where time and pieces matter.
 import { execFile, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import net from 'node:net'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { ServerStream } from '../../src/grpc/server.js'
 import { startEmbedded } from '../support/embedded.js'
-import { echo, onTestEnd, open, serve, tempDir } from './ends.js'
+import { echo, gate, onTestEnd, open, serve, tempDir } from './ends.js'
 import { ManualClock } from './manual-clock.js'
 
 const host = '127.0.0.1'
@@ -138,19 +138,111 @@ describe('the same by hand', () => {
   })
 })
 
-test('later calls of a connection refer to the name that was put in', async () => {
-  const names = new Set<string | undefined>()
-  const http1 = (request: IncomingMessage, response: ServerResponse) => {
-    names.add(request.headers[':authority']?.toString())
-    response.end()
+describe('a connection whose calls name a URL', () => {
+  /** nghttp2 as the client: like grpc-go its SETTINGS are empty, but it waits for nobody. */
+  function connect(port: number) {
+    const session = http2.connect(`http://${host}:${port}`)
+    session.on('error', () => {})
+    onTestEnd(() => session.destroy())
+    const begin = (path: string, more = {}) => {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': path,
+        ':authority': `http://${host}:${port}`,
+        'content-type': 'application/grpc',
+        ...more,
+      })
+      stream.on('error', () => {})
+      return stream
+    }
+    return { session, begin }
   }
-  const { port } = await serve({}, { http1 })
-  const session = http2.connect(`http://${host}:${port}`)
-  onTestEnd(() => session.destroy())
-  for (let i = 0; i < 20; i++) {
-    const headers = { ':authority': `http://${host}:${port}`, 'x-number': `number ${i}` }
-    const [answer] = await once(session.request(headers), 'response')
-    expect(answer[':status']).toBe(200)
-  }
-  expect([...names]).toEqual(['-'])
+
+  const message = (text: string) =>
+    Buffer.concat([Buffer.from([0, 0, 0, 0, text.length]), Buffer.from(text)])
+
+  test('makes as many as it likes: fields push its :authority out of the table', async () => {
+    const { port } = await serve({ '/t.S/Echo': echo })
+    const { begin } = connect(port)
+    for (let i = 0; i < 300; i++) {
+      const stream = begin('/t.S/Echo', { 'x-number': `a number that is not yet in it: ${i}` })
+      stream.end(message(`${i}`))
+      const [answer] = await once(stream, 'data')
+      expect(answer).toEqual(message(`${i}`))
+    }
+  })
+
+  test('carries large messages both ways, and waits for who does not read', async () => {
+    let written = 0
+    const size = 1024 * 1024
+    const handle = async (stream: ServerStream) => {
+      for (; written < 12; written++) await stream.write(Buffer.alloc(size, written))
+    }
+    const { port } = await serve({
+      '/t.S/Echo': echo,
+      '/t.S/Flood': { kind: 'stream', handle },
+    })
+    const { begin } = connect(port)
+    const large = Buffer.alloc(size + 5, 7)
+    large.writeUIntBE(size, 0, 5)
+    const call = begin('/t.S/Echo')
+    call.end(large)
+    expect(large.equals(Buffer.concat(await call.toArray()))).toBe(true)
+    const flood = begin('/t.S/Flood')
+    flood.end()
+    await once(flood, 'response')
+    const other = begin('/t.S/Echo')
+    other.end(message('meanwhile'))
+    expect(Buffer.concat(await other.toArray())).toEqual(message('meanwhile'))
+    expect(written).toBeLessThan(12)
+    let got = 0
+    for await (const piece of flood) got += piece.length
+    expect(got).toBe(12 * (size + 5))
+  })
+
+  test('ends with its calls when the client goes, and when the server is closed', async () => {
+    const arrived = [gate(), gate()]
+    const aborted = [gate(), gate()]
+    let count = 0
+    const handle = async ({ signal }: ServerStream) => {
+      const mine = count++
+      signal.addEventListener('abort', () => aborted[mine]?.open())
+      arrived[mine]?.open()
+      await aborted[mine]?.opened
+    }
+    const { port, server } = await serve({ '/t.S/Watch': { kind: 'stream', handle } })
+    const first = connect(port)
+    first.begin('/t.S/Watch')
+    await arrived[0]?.opened
+    first.session.destroy()
+    await aborted[0]?.opened
+    const second = connect(port)
+    second.begin('/t.S/Watch')
+    await arrived[1]?.opened
+    const closed = once(second.session, 'close')
+    await server.close(0)
+    await aborted[1]?.opened
+    await closed
+  })
+
+  test('lets its call finish before the server closes', async () => {
+    const arrived = gate()
+    const go = gate()
+    const handle = async (request: Buffer) => {
+      arrived.open()
+      await go.opened
+      return request
+    }
+    const { port, server } = await serve({ '/t.S/Slow': { kind: 'unary', handle } })
+    const { begin, session } = connect(port)
+    const stream = begin('/t.S/Slow')
+    stream.end(message('slow'))
+    await arrived.opened
+    const goneAway = once(session, 'goaway')
+    const closed = server.close(60_000)
+    await goneAway
+    go.open()
+    expect(Buffer.concat(await stream.toArray())).toEqual(message('slow'))
+    await closed
+  })
 })

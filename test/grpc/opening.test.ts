@@ -78,6 +78,11 @@ describe("a client that opens like Go's", () => {
     }
   })
 
+  test('it is told that there was something to repair', () => {
+    expect(judgeOpening(Buffer.concat([goOpening, headers]), false).isRepaired).toBe(true)
+    expect(judgeOpening(Buffer.concat([goOpening, ping]), false).isRepaired).toBe(false)
+  })
+
   test('one that sends something else first is passed on with only the ACK taken out', () => {
     const { bytes } = passed([goOpening, ack, ping, headers], true)
     expect(bytes).toEqual(Buffer.concat([goOpening, ping]))
@@ -85,7 +90,11 @@ describe("a client that opens like Go's", () => {
 
   test('one that says nothing after the ACK can be passed on', () => {
     const held = Buffer.concat([goOpening, ack])
-    expect(judgeOpening(held, true)).toEqual({ next: 'wait', bytes: goOpening })
+    expect(judgeOpening(held, true)).toEqual({
+      next: 'wait',
+      bytes: goOpening,
+      isRepaired: false,
+    })
     expect(judgeOpening(Buffer.concat([goOpening, headers]), true)).toEqual({ next: 'wait' })
   })
 
@@ -107,6 +116,7 @@ describe("a client that opens like Go's", () => {
     expect(judgeOpening(claim, true)).toEqual({
       next: 'pass',
       bytes: Buffer.concat([goOpening, claim.subarray(goOpening.length + ack.length)]),
+      isRepaired: false,
     })
   })
 
@@ -131,6 +141,6 @@ describe('everybody else', () => {
   test('an :authority without a URL: not a byte is touched', () => {
     const sound = frame(1, 4, Buffer.from('8386418aa0e41d139d09b8f01e075f', 'hex'))
     const whole = Buffer.concat([goOpening, sound, data])
-    expect(judgeOpening(whole, false)).toEqual({ next: 'pass', bytes: whole })
+    expect(judgeOpening(whole, false)).toEqual({ next: 'pass', bytes: whole, isRepaired: false })
   })
 })
