@@ -1,4 +1,5 @@
-// The HEADERS frames in what a client sends, found however it is cut, and everything else untouched.
+// The HEADERS frames in what a client sends, found however it is cut, and everything else as it
+// was.
 import { describe, expect, test } from 'vitest'
 import { HeaderRepair } from '../../src/grpc/header-repair.js'
 
