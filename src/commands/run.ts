@@ -50,6 +50,11 @@ const decided = [
   'trusted-ca-file',
   'client-cert-auth',
   'auto-tls',
+  'peer-cert-file',
+  'peer-key-file',
+  'peer-trusted-ca-file',
+  'peer-client-cert-auth',
+  'peer-cert-allowed-cn',
 ]
 
 export function runOptions(
