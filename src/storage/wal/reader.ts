@@ -105,6 +105,8 @@ class Replay {
   readonly #snapshots: SnapshotPosition[] = []
   #metadata: { data: Buffer; value: WalMetadata } | undefined
   #hardState: HardState = { term: 0, vote: 0n, commit: 0 }
+  /** Term of the entry at the snapshot's index, as the log has it so far. */
+  #termAtFrom: number | undefined
   /** Index of the last entry read, of those that are not kept too. */
   #lastIndex = 0
 
@@ -164,12 +166,17 @@ class Replay {
     this.#lastIndex = entry.Index
     if (this.#from === undefined) return
     const at = entry.Index - this.#from.index - 1
-    if (at < 0) return
+    if (at < 0) {
+      // It replaces everything behind it, what would be kept too.
+      this.#entries.length = 0
+      this.#termAtFrom = at === -1 ? entry.Term : undefined
+      return
+    }
     if (at > this.#entries.length) {
       const next = this.#from.index + 1 + this.#entries.length
       throw corrupt(place, `entry ${entry.Index}`, `entry ${next} or one before it`)
     }
-    const termBefore = this.#entries[at - 1]?.Term ?? this.#from.term
+    const termBefore = this.#entries[at - 1]?.Term ?? this.#termAtFrom ?? 0
     if (entry.Term < termBefore)
       throw corrupt(place, `term ${entry.Term}`, `at least ${termBefore}`)
     this.#entries.length = at
@@ -178,8 +185,16 @@ class Replay {
 
   #takeSnapshot({ index, term }: SnapshotPosition, place: Place): void {
     this.#snapshots.push({ index, term })
-    if (this.#from?.index !== index || this.#from.term === term) return
-    throw corrupt(place, `snapshot ${index} of term ${term}`, `term ${this.#from.term}`)
+    if (this.#from?.index !== index) return
+    if (this.#from.term !== term) {
+      throw corrupt(place, `snapshot ${index} of term ${term}`, `term ${this.#from.term}`)
+    }
+    // A leader sent it, because this log did not agree with it: it replaced the whole log.
+    if (this.#termAtFrom !== term) {
+      this.#entries.length = 0
+      this.#lastIndex = index
+    }
+    this.#termAtFrom = term
   }
 
   /** `isTorn`: what follows will be cut off, so a missing part may be in there. */
