@@ -10,7 +10,15 @@ import { boolean, count, durationMs, list, ValueError } from './values.js'
 /** A flag of etcd: how its text is read, and which setting it is. */
 interface ServerFlag {
   readonly name: string
-  readonly value: '<string>' | '<file>' | '<urls>' | '<int>' | '<ms>' | '<duration>' | undefined
+  readonly value:
+    | '<string>'
+    | '<file>'
+    | '<urls>'
+    | '<int>'
+    | '<ms>'
+    | '<duration>'
+    | '<version>'
+    | undefined
   readonly about: string
   read(text: string): Partial<ServerConfig>
 }
@@ -54,6 +62,9 @@ const flags: readonly ServerFlag[] = [
   flag('initial-cluster-token', '<string>', 'keeps clusters apart', (initialClusterToken) => ({
     initialClusterToken,
   })),
+  flag('max-cluster-version', '<version>', 'lets older members join: 3.4, 3.5 ...', (text) => ({
+    maxClusterVersion: version(text),
+  })),
   flag('heartbeat-interval', '<ms>', 'milliseconds between heartbeats', (text) => ({
     heartbeatIntervalMs: count(text),
   })),
@@ -63,6 +74,9 @@ const flags: readonly ServerFlag[] = [
   flag('pre-vote', undefined, 'ask before a campaign', (text) => ({ preVote: boolean(text) })),
   flag('snapshot-count', '<int>', 'entries between two checkpoints', (text) => ({
     snapshotCount: count(text),
+  })),
+  flag('snapshot-catchup-entries', '<int>', 'entries kept for slow followers', (text) => ({
+    snapshotCatchupEntries: count(text),
   })),
   flag('quota-backend-bytes', '<int>', 'size of the database that raises an alarm', (text) => ({
     quotaBackendBytes: count(text),
@@ -221,6 +235,13 @@ function oneOf<T extends string>(text: string, allowed: readonly T[]): T {
   const found = allowed.find((each) => each === text)
   if (found === undefined) throw new ValueError(`${text} is not one of ${allowed.join(', ')}`)
   return found
+}
+
+/** Major and minor, as in 3.4 or 3.4.0. */
+function version(text: string): string {
+  const [, numbers] = /^v?(\d+\.\d+)(\.\d+)?$/.exec(text) ?? []
+  if (numbers === undefined) throw new ValueError(`${text} is no version`)
+  return `${numbers}.0`
 }
 
 /** A bare number counts hours in periodic mode, revisions in revision mode. */

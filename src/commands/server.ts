@@ -40,10 +40,13 @@ export async function runServer(
   { config, logLevel }: ServerOptions,
 ): Promise<void> {
   ctx.catchInterrupts()
-  const server = await startServer(
-    config,
-    systemPlatform(logLevel, (line) => ctx.warn(line)),
-  )
+  const platform = systemPlatform(logLevel, (line) => ctx.warn(line))
+  const { signal } = ctx
+  const server = await startServer(config, platform, { signal }).catch((error: unknown) => {
+    // A member that waits for the others may be told to wait no longer.
+    if (!signal.aborted) throw error
+  })
+  if (server === undefined) return
   try {
     await ctx.write(`serving clients on ${server.endpoints.join(', ')}\n`)
     const failure = await Promise.race([server.failed, interrupted(ctx.signal)])

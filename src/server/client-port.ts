@@ -23,6 +23,8 @@ export interface Surroundings {
   stopGraceMs?: number
   /** In the place of the files that the configuration names. */
   tls?: ServerTls
+  /** Gives up the start: a member may wait for a leader for ever. */
+  signal?: AbortSignal
   /** The port does not keep the process alive. */
   isBackground?: boolean
 }

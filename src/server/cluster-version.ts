@@ -16,6 +16,8 @@ export interface VersionMonitorParts {
   log: Log
   isLeader(): boolean
   members(): readonly MemberRecord[]
+  /** No newer one is agreed on. */
+  newest: string
   agreed(): string | undefined
   /** Undefined when the member does not answer; for this member its own. */
   ask(member: MemberRecord): Promise<PeerVersion | undefined>
@@ -51,10 +53,10 @@ export class VersionMonitor {
   }
 
   async #decide(): Promise<void> {
-    const { members, ask, agreed, propose, isLeader } = this.#parts
+    const { members, newest, ask, agreed, propose, isLeader } = this.#parts
     const answers = await Promise.all(members().map(ask))
     const before = agreed()
-    const decided = smallest(answers.map((answer) => answer?.etcdserver))
+    const decided = smallest([newest, ...answers.map((answer) => answer?.etcdserver)])
     const version = decided ?? (before === undefined ? undecidedVersion : undefined)
     if (version === undefined || !isLeader()) return
     if (before === undefined || compareVersions(before, version) < 0) await propose(version)

@@ -1,5 +1,6 @@
 // config.ts: what one member is told when it starts, with etcd's names and defaults. Pure: takes
 // words, gives a checked configuration or a ConfigError with etcd's text where etcd has one.
+import { clusterVersion } from '../api/version.js'
 import { InitialClusterError, initialMembers } from '../storage/initial-cluster.js'
 import type { MemberRecord } from '../storage/schema.js'
 
@@ -21,6 +22,8 @@ export interface ServerConfig {
   initialCluster: string
   initialClusterState: 'new' | 'existing'
   initialClusterToken: string
+  /** Members agree on no newer version, so that older ones may join: 3.4, 3.5 ... */
+  maxClusterVersion: string
   /** One tick of raft. */
   heartbeatIntervalMs: number
   /** At least five heartbeats, at most 50 s. */
@@ -115,6 +118,7 @@ export const defaultConfig: ServerConfig = {
   initialCluster: `default=${defaultPeerUrl}`,
   initialClusterState: 'new',
   initialClusterToken: 'etcd-cluster',
+  maxClusterVersion: clusterVersion,
   heartbeatIntervalMs: 100,
   electionTimeoutMs: 1000,
   preVote: true,

@@ -164,8 +164,9 @@ export class Member {
     publishAttributes(this.service.proposer, attributes, membership.agreedVersion).then(
       () => this.#becomeReady(),
       (error: Error) => {
-        // Tried again when the next entry is applied.
         this.#isPublished = false
+        if (error instanceof EtcdError && error.code === 'stopped') return
+        this.#platform.clock.after(this.#config.heartbeatIntervalMs, () => this.#publish())
         this.#platform.log.warn('failed to publish this member', { error: error.message })
       },
     )
@@ -218,7 +219,7 @@ export class Member {
     const position = () => this.#applier.position
     const reportSnapshot = (id: bigint, ok: boolean) => this.#node.reportSnapshot(id, ok)
     const link = new PeerLink({ memberId, state, transport, position, reportSnapshot })
-    for (const { id, peerUrls } of remotes) if (id !== memberId) transport.addPeer(id, peerUrls)
+    link.connectRemotes(remotes)
     return link
   }
 
@@ -263,6 +264,7 @@ export class Member {
       log,
       isLeader: () => this.#node.isLeader,
       members: () => membership.list(),
+      newest: this.#config.maxClusterVersion,
       agreed: () => membership.agreedVersion,
       ask: async ({ id, peerUrls }) =>
         id === memberId ? own : askVersion(peerUrls, timeoutMs, this.#peerAsk),

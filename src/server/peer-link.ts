@@ -3,6 +3,7 @@
 // kept informed of who the members are.
 import { type ConfChange, ConfChangeType, type Message, MessageType } from '../api/gen/raft.js'
 import { planDatabase } from '../storage/bbolt/writer.js'
+import type { MemberRecord } from '../storage/schema.js'
 import { raftSnapshot } from '../storage/snap-file.js'
 import { captureBuckets, type Position, type State, snapTree } from './checkpoint.js'
 import type { PeerTransport } from './peer/transport.js'
@@ -18,6 +19,8 @@ export interface PeerLinkParts {
 
 export class PeerLink {
   readonly #parts: PeerLinkParts
+  /** Members that the transport was told of. */
+  #connected = new Set<bigint>()
 
   constructor(parts: PeerLinkParts) {
     this.#parts = parts
@@ -35,12 +38,25 @@ export class PeerLink {
     for (const message of messages.filter(isSnapshot)) void this.#sendSnapshot(message)
   }
 
-  /** Makes the transport know exactly the members that the state knows. */
+  /** Makes the transport know exactly the members that the state knows; connections stay. */
   connectAll(): void {
     const { memberId, state, transport } = this.#parts
-    transport.removeAll()
-    for (const { id, peerUrls } of state.membership.list()) {
-      if (id !== memberId) transport.addPeer(id, peerUrls)
+    const others = state.membership.list().filter(({ id }) => id !== memberId)
+    const ids = new Set(others.map(({ id }) => id))
+    for (const id of this.#connected) if (!ids.has(id)) transport.removePeer(id)
+    for (const { id, peerUrls } of others) {
+      if (this.#connected.has(id)) transport.updatePeer(id, peerUrls)
+      else transport.addPeer(id, peerUrls)
+    }
+    this.#connected = ids
+  }
+
+  /** Members that are only heard of, until the state knows. */
+  connectRemotes(remotes: readonly Pick<MemberRecord, 'id' | 'peerUrls'>[]): void {
+    for (const { id, peerUrls } of remotes) {
+      if (id === this.#parts.memberId) continue
+      this.#connected.add(id)
+      this.#parts.transport.addPeer(id, peerUrls)
     }
   }
 
@@ -49,9 +65,14 @@ export class PeerLink {
     const { memberId, state, transport } = this.#parts
     if (id === memberId) return
     const urls = state.membership.member(id)?.peerUrls ?? []
-    if (type === ConfChangeType.ConfChangeRemoveNode) transport.removePeer(id)
-    else if (type === ConfChangeType.ConfChangeUpdateNode) transport.updatePeer(id, urls)
-    else transport.addPeer(id, urls)
+    if (type === ConfChangeType.ConfChangeRemoveNode) {
+      this.#connected.delete(id)
+      transport.removePeer(id)
+    } else if (type === ConfChangeType.ConfChangeUpdateNode) transport.updatePeer(id, urls)
+    else {
+      this.#connected.add(id)
+      transport.addPeer(id, urls)
+    }
   }
 
   /** Everything is captured before the first pause, so index, configuration and data agree. */

@@ -9,6 +9,7 @@ import { jsonString } from '../storage/exact-json.js'
 import { memberHex } from '../storage/schema.js'
 import { compareVersions } from './cluster-version.js'
 import { type Proposer, requestField } from './proposer.js'
+import { versionPath } from './v2-request.js'
 
 /** From here on members read the fields of their own, and 3.7 reads nothing else. */
 const firstWithOwnFields = '3.6.0'
@@ -41,7 +42,7 @@ export async function publishVersion(proposer: Proposer, version: string): Promi
     await proposer.propose(requestField.clusterVersionSet, message)
     return
   }
-  await proposer.proposeV2('/0/version', version)
+  await proposer.proposeV2(versionPath, version)
 }
 
 function hasOwnFields(version: string): boolean {

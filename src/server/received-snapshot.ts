@@ -8,11 +8,12 @@
 // INDEX.snap.db and puts it in its place.
 import type { Message, Snapshot } from '../api/gen/raft.js'
 import type { Files } from '../platform/files.js'
-import { writeRaftSnapshot } from '../storage/snap-file.js'
+import { snapOf, writeRaftSnapshot } from '../storage/snap-file.js'
 import type { Position } from './checkpoint.js'
 import type { Platform } from './platform.js'
 import { adoptDatabase, receivedName } from './received-database.js'
 import { type Recovered, restoreState } from './recover.js'
+import { settleMembers } from './settled-members.js'
 
 /** Saves the body of a MsgSnap, lastingly. What was received before under that index stays. */
 export async function receiveDatabase(
@@ -59,7 +60,10 @@ export async function installSnapshot(
 ): Promise<Position> {
   if (snapDir === undefined) throw new Error('a snapshot came to a member without a directory')
   const index = indexOf(snapshot)
-  const { term } = await restoreState(`${snapDir}/${receivedName(index)}`, state, files)
+  // Not the term that the database names: etcd 3.4 writes none.
+  const term = snapshot.metadata?.term ?? 0
+  await restoreState(`${snapDir}/${receivedName(index)}`, state, files)
+  settleMembers(state.membership, snapOf(snapshot), [])
   await adoptDatabase(snapDir, index, files)
   await wal.release(index)
   log.info('applied snapshot', { 'snapshot-index': index })

@@ -77,7 +77,7 @@ export async function startServer(
     const endpoints = await port.listen(around.tls ?? (await clientTls(config, platform)))
     if (config.initialCorruptCheck) await checkInitially(member.service)
     member.start(advertised(config, endpoints))
-    await Promise.race([member.ready, member.failed.then((error) => Promise.reject(error))])
+    await readiness(member, around.signal)
     const { memberId, clusterId } = recovered
     const { service, failed } = member
     const { methods } = port
@@ -93,6 +93,16 @@ export async function startServer(
     await close()
     throw error
   }
+}
+
+/** @throws why the member cannot go on, and the reason of the signal */
+async function readiness({ ready, failed }: Member, signal?: AbortSignal): Promise<void> {
+  const ended = new Promise<Error>((resolve) => {
+    const end = () => resolve(new Error('the start was given up', { cause: signal?.reason }))
+    if (signal?.aborted) end()
+    else signal?.addEventListener('abort', end, { once: true })
+  })
+  await Promise.race([ready, Promise.race([failed, ended]).then((error) => Promise.reject(error))])
 }
 
 async function recover(

@@ -2,11 +2,13 @@
 // restore by etcd 3.4 leaves the members of the old cluster in the database: 3.4 itself never reads
 // them there, but takes what the newest .snap file and the log after it say. Raft is told by those
 // too, here as in every etcd up to 3.6, so they decide, and the database only adds what it knows.
+// The version of the cluster, too, is missing from a database of etcd 3.4.
 import { ConfChange, type Entry, EntryType } from '../api/gen/raft.js'
 import { EtcdError } from '../api/rpc-errors.js'
 import type { MemberRecord } from '../storage/schema.js'
 import type { SnapFile, SnapMember } from '../storage/snap-file.js'
 import { Membership } from './membership.js'
+import { decodeV2Request, versionPath } from './v2-request.js'
 
 const nothing = Buffer.alloc(0)
 
@@ -16,6 +18,7 @@ export function settleMembers(
   snap: SnapFile | undefined,
   applied: readonly Entry[],
 ): void {
+  membership.agreedVersion ??= versionOf(snap, applied)
   // Without a .snap file the log tells of every member, and nobody has restored anything.
   if (snap === undefined || snap.confState.voters.length === 0) return
   const members = inSnap(membership, snap)
@@ -38,6 +41,13 @@ export function membershipAt(snap: SnapFile | undefined, clusterId: bigint): Mem
   const past = new Membership(clusterId)
   if (snap !== undefined) past.restore(inSnap(past, snap), snap.tree.removed)
   return past
+}
+
+function versionOf(snap: SnapFile | undefined, applied: readonly Entry[]): string | undefined {
+  const written = applied.findLast(({ Type, Data }) => {
+    return Type === EntryType.EntryNormal && Data && decodeV2Request(Data)?.Path === versionPath
+  })
+  return written?.Data ? decodeV2Request(written.Data)?.Val : snap?.tree.version
 }
 
 /** What was refused when it was applied is refused again: the state is the same. */

@@ -10,6 +10,9 @@ import { parseJson } from '../storage/exact-json.js'
 import { parseMemberHex } from '../storage/schema.js'
 import type { Membership } from './membership.js'
 
+/** Where the v2 store keeps the version of the cluster. */
+export const versionPath = '/0/version'
+
 const idTag = 0x08
 const methodTag = 0x12
 
@@ -33,7 +36,7 @@ export function encodeV2Request(id: bigint, path: string, value: string): Buffer
  */
 export function applyV2Request({ Method, Path, Val }: Request, membership: Membership): void {
   if (Method !== 'PUT') return
-  if (Path === '/0/version') membership.agreedVersion = Val
+  if (Path === versionPath) membership.agreedVersion = Val
   const [, hex] = /^\/0\/members\/([0-9a-f]+)\/attributes$/.exec(Path) ?? []
   const id = hex === undefined ? undefined : parseMemberHex(hex)
   const attributes = parseJson(Val)

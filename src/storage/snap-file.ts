@@ -154,12 +154,16 @@ export function decodeSnapFile(file: string, content: Buffer): SnapFile {
   }
   const actual = crc32c(data)
   if (crc !== actual) throw corrupt(actual.toString(16), `checksum ${crc.toString(16)}`)
-  const { data: text, metadata } = decoded(() => Snapshot.decode(data), corrupt)
+  return decoded(() => snapOf(Snapshot.decode(data)), corrupt)
+}
+
+/** What a snapshot of raft says of the cluster. @throws Error when it is none of etcd's */
+export function snapOf({ data: text, metadata }: Snapshot): SnapFile {
   const confState = metadata?.conf_state
   if (metadata === undefined || confState === undefined) {
-    throw corrupt('index, term and configuration', 'no metadata')
+    throw new Error('no index, term and configuration')
   }
-  const tree = decoded(() => parseTree(text ?? Buffer.alloc(0)), corrupt)
+  const tree = parseTree(text ?? Buffer.alloc(0))
   return { index: metadata.index, term: metadata.term, confState, tree }
 }
 

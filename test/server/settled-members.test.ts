@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { ConfChange, ConfChangeType, type Entry, EntryType } from '../../src/api/gen/raft.js'
 import { addMember, Membership } from '../../src/server/membership.js'
 import { settleMembers } from '../../src/server/settled-members.js'
+import { encodeV2Request } from '../../src/server/v2-request.js'
 import type { MemberRecord } from '../../src/storage/schema.js'
 
 const member = (id: bigint, more: Partial<MemberRecord> = {}): MemberRecord => ({
@@ -69,5 +70,27 @@ test('without a .snap file, or with one that names nobody, the database is right
     settleMembers(membership, snap, [])
     expect(membership.list()).toEqual([member(1n)])
     expect(membership.removedIds()).toEqual([2n])
+  }
+})
+
+test('a version that the database lacks is that of the log, else of the .snap file', () => {
+  const snap = snapOf([member(1n)])
+  const agreed = { ...snap, tree: { ...snap.tree, version: '3.4.0' } }
+  const written = (Index: number, version: string): Entry => ({
+    ...{ Type: EntryType.EntryNormal, Term: 1, Index },
+    Data: encodeV2Request(5n, '/0/version', version),
+  })
+  const cases = [
+    { before: undefined, snap, applied: [], after: undefined },
+    { before: undefined, snap: agreed, applied: [], after: '3.4.0' },
+    { before: undefined, snap: agreed, applied: [written(4, '3.5.0')], after: '3.5.0' },
+    { before: undefined, snap: undefined, applied: [written(4, '3.4.0')], after: '3.4.0' },
+    { before: '3.6.0', snap: agreed, applied: [], after: '3.6.0' },
+  ]
+  for (const { before, snap, applied, after } of cases) {
+    const membership = database([member(1n)])
+    membership.agreedVersion = before
+    settleMembers(membership, snap, applied)
+    expect(membership.agreedVersion).toBe(after)
   }
 })

@@ -1,0 +1,286 @@
+// cluster.ts: clusters of real processes for tests: members of the bundled server (from the built
+// command), of a real etcd, or of both, on loopback ports of their own. A member can be stopped,
+// killed, suspended and started again on its data; what it logged is kept for the message of a
+// failure.
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import type { Connection } from '../../src/connection/connection.js'
+import { connected } from '../connection/connecting.js'
+import { freePorts } from './real-etcd.js'
+
+const root = path.join(import.meta.dirname, '../..')
+const command = path.join(root, 'bin/tsctl.js')
+
+export type Program = 'tsctl' | 'etcd'
+
+export interface ClusterMember {
+  readonly name: string
+  readonly program: Program
+  /** 127.0.0.1:PORT */
+  readonly endpoint: string
+  readonly clientUrl: string
+  readonly peerUrl: string
+  readonly dataDir: string
+  readonly log: readonly string[]
+  /** Resolves when clients are served; fails with the log when the process ends before that. */
+  start(flags?: readonly string[]): Promise<void>
+  /** Sends the signal; resolves with the exit code, null when the signal ended the process. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+  /** SIGSTOP and SIGCONT. */
+  suspend(): void
+  resume(): void
+  readonly isRunning: boolean
+  /** Resolves when the process ends by itself, with its exit code. */
+  ended(): Promise<number | null>
+}
+
+export interface ClusterOptions {
+  programs: readonly Program[]
+  /** For every member; those of etcd and ours have the same names. */
+  flags?: readonly string[]
+  /** For members of the bundled server alone. */
+  ownFlags?: readonly string[]
+  scheme?: 'http' | 'https'
+}
+
+export interface ProcessCluster extends AsyncDisposable {
+  readonly members: ClusterMember[]
+  readonly endpoints: string[]
+  /** A member that is not started yet; its name is new. Tell the others first. */
+  newMember(program: Program): Promise<ClusterMember>
+  /** `name=peerUrl` of all members but those that are named. */
+  initialCluster(without?: readonly ClusterMember[]): string
+  /** Runs etcdctl against one member, or all. */
+  etcdctl(args: readonly string[], to?: ClusterMember): Promise<string>
+}
+
+/** All members of a new cluster, running. */
+export async function startProcessCluster(options: ClusterOptions): Promise<ProcessCluster> {
+  const cluster = await newCluster(options)
+  try {
+    const flags = [`--initial-cluster=${cluster.initialCluster()}`]
+    await Promise.all(cluster.members.map((member) => member.start(flags)))
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]()
+    throw error
+  }
+  return cluster
+}
+
+async function newCluster(options: ClusterOptions): Promise<ProcessCluster> {
+  const { programs, flags = [], ownFlags = [], scheme = 'http' } = options
+  const dir = await mkdtemp(path.join(tmpdir(), 'cluster-'))
+  const members: Process[] = []
+  const newMember = async (program: Program): Promise<Process> => {
+    const [port = 0, peerPort = 0] = await freePorts(2)
+    const name = `m${members.length + 1}`
+    const peerUrl = `${scheme}://127.0.0.1:${peerPort}`
+    const given = program === 'tsctl' ? [...flags, ...ownFlags] : flags
+    const at = { name, program, port, peerUrl, dataDir: path.join(dir, name), flags: given }
+    const member = new Process(at)
+    members.push(member)
+    return member
+  }
+  for (const program of programs) await newMember(program)
+  return {
+    members,
+    get endpoints() {
+      return members.map(({ endpoint }) => endpoint)
+    },
+    newMember,
+    initialCluster: (without = []) =>
+      members
+        .filter((member) => !without.includes(member))
+        .map(({ name, peerUrl }) => `${name}=${peerUrl}`)
+        .join(','),
+    async etcdctl(args, to) {
+      const endpoints = to?.endpoint ?? members.map(({ endpoint }) => endpoint).join(',')
+      const env = { PATH: process.env.PATH, ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: endpoints }
+      return (await promisify(execFile)('etcdctl', [...args], { env, timeout: 20_000 })).stdout
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(members.map((member) => member.stop('SIGKILL')))
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+interface ProcessAt {
+  name: string
+  program: Program
+  port: number
+  peerUrl: string
+  dataDir: string
+  flags: readonly string[]
+}
+
+class Process implements ClusterMember {
+  readonly name: string
+  readonly program: Program
+  readonly endpoint: string
+  readonly clientUrl: string
+  readonly peerUrl: string
+  readonly dataDir: string
+  readonly log: string[] = []
+  readonly #flags: readonly string[]
+  /** Of the last start, which the next one repeats unless it is given others. */
+  #lastFlags: readonly string[] = []
+  #child: ChildProcess | undefined
+
+  constructor({ name, program, port, peerUrl, dataDir, flags }: ProcessAt) {
+    this.name = name
+    this.program = program
+    this.endpoint = `127.0.0.1:${port}`
+    this.clientUrl = `http://${this.endpoint}`
+    this.peerUrl = peerUrl
+    this.dataDir = dataDir
+    this.#flags = flags
+  }
+
+  get isRunning(): boolean {
+    return this.#child !== undefined && !hasEnded(this.#child)
+  }
+
+  async start(flags: readonly string[] = this.#lastFlags): Promise<void> {
+    this.#lastFlags = flags
+    const child = this.#spawn([
+      `--name=${this.name}`,
+      `--data-dir=${this.dataDir}`,
+      `--listen-client-urls=${this.clientUrl}`,
+      `--advertise-client-urls=${this.clientUrl}`,
+      `--listen-peer-urls=${this.peerUrl}`,
+      `--initial-advertise-peer-urls=${this.peerUrl}`,
+      ...this.#flags,
+      ...flags,
+    ])
+    this.#child = child
+    const isServing = /"msg":"(serving client (traffic|requests)|ready to serve client requests)/
+    await new Promise<void>((resolve, reject) => {
+      if (child.stderr === null) return
+      createInterface({ input: child.stderr }).on('line', (line) => {
+        this.log.push(line)
+        if (isServing.test(line)) resolve()
+      })
+      child.on('error', reject)
+      const limit = () => reject(new Error(`${this.name} does not serve:\n${this.tail}`))
+      setTimeout(limit, becomesTrueMs).unref()
+      child.on('exit', (code) =>
+        reject(new Error(`${this.name} ended with ${code}:\n${this.tail}`)),
+      )
+    })
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    const child = this.#child
+    if (child === undefined) return null
+    if (!hasEnded(child)) {
+      const ended = once(child, 'exit')
+      child.kill(signal)
+      await ended
+    }
+    return child.exitCode
+  }
+
+  suspend(): void {
+    this.#child?.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#child?.kill('SIGCONT')
+  }
+
+  async ended(): Promise<number | null> {
+    const child = this.#child
+    if (child !== undefined && !hasEnded(child)) await once(child, 'exit')
+    return child?.exitCode ?? null
+  }
+
+  get tail(): string {
+    return this.log.slice(-40).join('\n')
+  }
+
+  #spawn(flags: readonly string[]): ChildProcess {
+    const stdio: ['ignore', 'ignore', 'pipe'] = ['ignore', 'ignore', 'pipe']
+    if (this.program === 'etcd') {
+      const env = { PATH: process.env.PATH }
+      return spawn('etcd', ['--logger=zap', ...flags], { env, stdio })
+    }
+    if (!existsSync(path.join(root, 'dist/tsctl.cjs'))) {
+      throw new Error('dist/tsctl.cjs is missing: run `npm run build` first')
+    }
+    return spawn(process.execPath, [command, 'server', ...flags], { env: {}, stdio })
+  }
+}
+
+const hasEnded = (child: ChildProcess): boolean =>
+  child.exitCode !== null || child.signalCode !== null
+
+/** How often a member is asked again for what is to become true. */
+const askAgainMs = 50
+const becomesTrueMs = 20_000
+
+/** Asks again and again until the answer is not undefined; a refusal counts as undefined. */
+export async function eventually<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
+  const untilMs = performance.now() + becomesTrueMs
+  let last: unknown
+  while (performance.now() < untilMs) {
+    try {
+      const answer = await ask()
+      if (answer !== undefined) return answer
+    } catch (error) {
+      last = error
+    }
+    await new Promise((resolve) => setTimeout(resolve, askAgainMs))
+  }
+  throw new Error(`it did not come to be: ${what}`, { cause: last })
+}
+
+/** Calls the work with a connection to this member alone. */
+export async function withMember<T>(
+  { endpoint }: Pick<ClusterMember, 'endpoint'>,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  await using connection = await connected(endpoint)
+  return await work(connection)
+}
+
+const askTimeout = { deadlineMs: 2_000 }
+
+/** The one that a member takes for the leader, of those given. */
+export async function leaderOf(members: readonly ClusterMember[]): Promise<ClusterMember> {
+  return eventually('a leader that the others know', async () => {
+    const running = members.filter(({ isRunning }) => isRunning)
+    const answers = await Promise.all(
+      running.map((member) =>
+        withMember(member, ({ maintenance }) => maintenance.status(askTimeout)),
+      ),
+    )
+    const leaders = new Set(answers.map(({ leader }) => leader))
+    const [leader] = leaders
+    if (leaders.size !== 1 || leader === '0') return undefined
+    const at = answers.findIndex(({ header }) => header?.member_id === leader)
+    return running[at]
+  })
+}
+
+/** The same revision and the same hash on all of them. @returns the hash */
+export async function sameHash(members: readonly ClusterMember[]): Promise<number> {
+  return eventually('equal hashes', async () => {
+    const answers = await Promise.all(
+      members.map((member) =>
+        withMember(member, ({ maintenance }) => maintenance.hashKV({ revision: '0' }, askTimeout)),
+      ),
+    )
+    const kinds = answers.map(({ header, hash, compact_revision: compacted }) => {
+      return `${header?.revision} ${hash} ${compacted}`
+    })
+    if (new Set(kinds).size === 1) return answers[0]?.hash
+    throw new Error(kinds.join(' | '))
+  })
+}
