@@ -3,13 +3,13 @@
 import { withoutUrl } from './authority.js'
 
 const prefaceBytes = 24
-const frameHeadBytes = 9
-const headersType = 1
+export const frameHeadBytes = 9
+export const headersType = 1
 const endHeadersFlag = 4
 const paddedOrPriorityFlags = 0x28
 
 /** Larger frames than this need a leave that node:http2 does not give (RFC 9113 §6.5.2). */
-const frameBytesMax = 16_384
+export const frameBytesMax = 16_384
 
 /** For all that comes after one another on a connection, preface first. */
 export class HeaderRepair {

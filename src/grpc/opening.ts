@@ -10,7 +10,7 @@
 // The ACK must not reach node:http2, which did not send the SETTINGS that it belongs to. What
 // node:http2 then sends, a second SETTINGS frame and the ACK of the client's own, is nothing that
 // HTTP/2 forbids. Where there was something to repair, repairing-socket.ts sees to later calls.
-import { repairedHeaders } from './header-repair.js'
+import { frameBytesMax, frameHeadBytes, headersType, repairedHeaders } from './header-repair.js'
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 
@@ -19,13 +19,8 @@ export const emptySettings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 const goOpening = Buffer.concat([preface, emptySettings])
 
-const frameHeadBytes = 9
-const headersType = 1
 const settingsType = 4
 const ackFlag = 1
-
-/** Nobody may send larger frames before our settings allow it (RFC 9113 §6.5.2). */
-const frameBytesMax = 16_384
 
 /** A window of data (65535), which may come before the ACK, and some HEADERS. */
 const heldBytesMax = 128 * 1024
