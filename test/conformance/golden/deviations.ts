@@ -20,17 +20,10 @@ const ofTsctl: Table = {
   'snapshot: snapshot/status-garbage': 'a damaged file is told with place, found and expected',
 }
 
-const authority =
-  'etcdctl 3.4 says http:// in :authority, which the HTTP/2 of Node takes for an attack'
-
 /** `group: case` and the reason. */
 export const deviations: Readonly<Record<Pair, Table>> = {
   'tsctl with bundled': ofTsctl,
   'tsctl with etcd': ofTsctl,
-  'etcdctl with bundled': {
-    'compaction: defrag/cluster': authority,
-    'endpoint: endpoint/status-cluster/simple': authority,
-    'endpoint: endpoint/url-scheme': authority,
-  },
+  'etcdctl with bundled': {},
   'etcdctl with etcd': {},
 }
