@@ -4,7 +4,7 @@ import { type Handler, rpcErrorOf, type ServerStream } from '../grpc/server.js'
 import { Status, statusName } from '../grpc/status.js'
 import type { Clock } from '../platform/clock.js'
 import { callBuckets, Histogram, type Labels, type Metrics, type Sample } from './metrics.js'
-import { streaming, unary } from './rpc/handlers.js'
+import { streaming, streamWith, unary } from './rpc/handlers.js'
 
 interface Method {
   readonly labels: Labels
@@ -79,15 +79,7 @@ export class CallMetrics {
 
   #countedMessages(method: Method, stream: ServerStream): ServerStream {
     const received = (bytes: number) => this.#noteReceived(method, bytes)
-    return {
-      path: stream.path,
-      peer: stream.peer,
-      get metadata() {
-        return stream.metadata
-      },
-      get signal() {
-        return stream.signal
-      },
+    return streamWith(stream, {
       write: (message) => {
         this.#noteSent(method, message.length)
         return stream.write(message)
@@ -98,7 +90,7 @@ export class CallMetrics {
           yield message
         }
       },
-    }
+    })
   }
 
   #begin(method: Method, version = 'unknown'): number {

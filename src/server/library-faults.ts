@@ -4,7 +4,7 @@ import type { Handler, ServerCall, ServerStream } from '../grpc/server.js'
 import { RpcError, type StatusCode, statusName } from '../grpc/status.js'
 import type { Clock } from '../platform/clock.js'
 import { millisecondsOf } from './library-clock.js'
-import { streaming, unary } from './rpc/handlers.js'
+import { streaming, streamWith, unary } from './rpc/handlers.js'
 
 export interface Failure {
   /** A gRPC status: 14, 'UNAVAILABLE' or 'Unavailable'. Default: Unavailable. */
@@ -130,21 +130,12 @@ export class LibraryFaults implements Faults {
   }
 
   #pausable(stream: ServerStream): ServerStream {
-    return {
-      path: stream.path,
-      peer: stream.peer,
-      get metadata() {
-        return stream.metadata
-      },
-      get signal() {
-        return stream.signal
-      },
-      [Symbol.asyncIterator]: () => stream[Symbol.asyncIterator](),
+    return streamWith(stream, {
       write: (message) => {
         if (this.#gate === undefined) return stream.write(message)
         return this.#gate.opened.then(() => stream.write(message))
       },
-    }
+    })
   }
 }
 

@@ -1,5 +1,5 @@
 // handlers.ts: how a service writes down its methods.
-import type { Handler, StreamHandler, UnaryHandler } from '../../grpc/server.js'
+import type { Handler, ServerStream, StreamHandler, UnaryHandler } from '../../grpc/server.js'
 
 export type MethodTable = readonly (readonly [path: string, handler: Handler])[]
 
@@ -9,6 +9,26 @@ export function unary(handle: UnaryHandler): Handler {
 
 export function streaming(handle: StreamHandler): Handler {
   return { kind: 'stream', handle }
+}
+
+/** The same stream with another way to write or read. Its fields are looked up when asked for. */
+export function streamWith(
+  stream: ServerStream,
+  changes: Partial<Pick<ServerStream, 'write' | typeof Symbol.asyncIterator>>,
+): ServerStream {
+  return {
+    path: stream.path,
+    peer: stream.peer,
+    get metadata() {
+      return stream.metadata
+    },
+    get signal() {
+      return stream.signal
+    },
+    write: (message) => stream.write(message),
+    [Symbol.asyncIterator]: () => stream[Symbol.asyncIterator](),
+    ...changes,
+  }
 }
 
 /** `name`: the service with its package, as in etcdserverpb.KV. */
