@@ -137,8 +137,8 @@ export class Listener {
       }
       // Over TLS grpc-go's :authority is the name in the certificate, and sound.
       if (protocol !== 'http2' || socket instanceof tls.TLSSocket) return settle(protocol)
-      const { next, bytes, isRepaired } = judgeOpening(held, isGreeted)
-      if (bytes !== undefined && (next === 'pass' || isOver)) settle('http2', bytes, isRepaired)
+      const { next, bytes, needsRepair } = judgeOpening(held, isGreeted)
+      if (bytes !== undefined && (next === 'pass' || isOver)) settle('http2', bytes, needsRepair)
       else if (next === 'refuse' || isOver) socket.destroy()
       else if (next === 'greet') {
         isGreeted = true

@@ -9,7 +9,8 @@
 //
 // The ACK must not reach node:http2, which did not send the SETTINGS that it belongs to. What
 // node:http2 then sends, a second SETTINGS frame and the ACK of the client's own, is nothing that
-// HTTP/2 forbids. Where there was something to repair, repairing-socket.ts sees to later calls.
+// HTTP/2 forbids. Where there was something to repair, repairing-socket.ts sees to later calls; it
+// does, too, where no call came before something that must be answered, or for a long time.
 import { frameBytesMax, frameHeadBytes, headersType, repairedHeaders } from './header-repair.js'
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
@@ -20,6 +21,7 @@ export const emptySettings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
 const goOpening = Buffer.concat([preface, emptySettings])
 
 const settingsType = 4
+const windowUpdateType = 8
 const ackFlag = 1
 
 /** A window of data (65535), which may come before the ACK, and some HEADERS. */
@@ -29,8 +31,8 @@ export interface Opening {
   readonly next: 'wait' | 'greet' | 'pass' | 'refuse'
   /** What node:http2 is to get: at `pass` now, at `wait` should the client say no more. */
   readonly bytes?: Buffer
-  /** The first call had a URL as its :authority; so will others. */
-  readonly isRepaired?: boolean
+  /** Calls to come may have a URL as their :authority: the first one had, or there was none. */
+  readonly needsRepair?: boolean
 }
 
 /**
@@ -42,9 +44,9 @@ export function judgeOpening(held: Buffer, isGreeted: boolean): Opening {
   const common = Math.min(held.length, goOpening.length)
   if (goOpening.compare(held, 0, common, 0, common) !== 0) return { next: 'pass', bytes: held }
   if (held.length < goOpening.length) return { next: 'wait' }
-  if (held.length === goOpening.length && !isGreeted) return { next: 'greet' }
   const frames = firstFrames(held, isGreeted)
-  const { ack, headers, isOther } = frames
+  const { ack, headers, isOther, isSilent } = frames
+  if (isSilent && !isGreeted) return { next: 'greet' }
   const isSettled = !isGreeted || ack !== undefined
   const isEnough = isSettled && (headers !== undefined || isOther)
   if (!isEnough && held.length > heldBytesMax) return { next: 'refuse' }
@@ -59,30 +61,34 @@ interface Frame {
 
 interface FirstFrames {
   readonly ack: Frame | undefined
-  /** The first frame but for the ACK, if it is a HEADERS frame and here to its end. */
+  /** The first frame that tells something, if it is a HEADERS frame and here to its end. */
   readonly headers: Frame | undefined
   /** There is another frame in that place. */
   readonly isOther: boolean
+  /** No such frame has begun. */
+  readonly isSilent: boolean
 }
 
 function firstFrames(held: Buffer, isGreeted: boolean): FirstFrames {
   let ack: Frame | undefined
   let first: Frame | undefined
   let isOther = false
-  for (let start = goOpening.length; start + frameHeadBytes <= held.length; ) {
+  let start = goOpening.length
+  while (start + frameHeadBytes <= held.length) {
     const length = held.readUIntBE(start, 3)
     const type = held[start + 3]
     const frame = { start, end: start + frameHeadBytes + length }
     const isAck = type === settingsType && ((held[start + 4] ?? 0) & ackFlag) !== 0 && length === 0
     if (isGreeted && isAck && ack === undefined) ack = frame
-    else if (first === undefined) {
+    else if (first === undefined && type !== windowUpdateType) {
       first = frame
       isOther = type !== headersType || length > frameBytesMax
     }
     start = frame.end
   }
   const isWhole = first !== undefined && first.end <= held.length
-  return { ack, headers: isWhole && !isOther ? first : undefined, isOther }
+  const isSilent = first === undefined && start === held.length
+  return { ack, headers: isWhole && !isOther ? first : undefined, isOther, isSilent }
 }
 
 /** All bytes but those of the ACK, and the HEADERS with an :authority that will be taken. */
@@ -100,5 +106,5 @@ function settled(held: Buffer, { ack, headers }: FirstFrames) {
       Buffer.concat([all.subarray(0, start), bytes, all.subarray(end)]),
     held,
   )
-  return { bytes, isRepaired: frame !== original }
+  return { bytes, needsRepair: headers === undefined || frame !== original }
 }

@@ -97,6 +97,8 @@ const headers = frame(
 )
 const data = frame(0, 1, Buffer.from([0, 0, 0, 0, 1, 65]))
 
+const answer = Buffer.from([0, 0, 0, 0, 1, 65])
+
 describe('the same by hand', () => {
   for (const [order, frames] of Object.entries({
     'ACK before HEADERS': [ack, headers, data],
@@ -112,7 +114,6 @@ describe('the same by hand', () => {
         socket.write(Buffer.from([byte]))
         await new Promise((resolve) => setImmediate(resolve))
       }
-      const answer = Buffer.from([0, 0, 0, 0, 1, 65])
       await sees((bytes) => bytes.includes(answer))
       socket.destroy()
     })
@@ -134,6 +135,8 @@ describe('the same by hand', () => {
     clock.advance(120_000)
     await closed
     await good.sees((bytes) => bytes.includes(ack)) // node:http2 acknowledges
+    good.socket.write(Buffer.concat([ack, headers, data]))
+    await good.sees((bytes) => bytes.includes(answer))
     good.socket.destroy()
   })
 })

@@ -8,6 +8,8 @@ const goOpening = Buffer.concat([preface, emptySettings])
 const ack = Buffer.from('000000040100000000', 'hex')
 const ping = Buffer.concat([Buffer.from('000008060000000000', 'hex'), Buffer.alloc(8)])
 
+const windowUpdate = Buffer.from('00000408000000000000010000', 'hex')
+
 // `endpoint status` of http://127.0.0.1:45551: the Huffman code of the URL, and what is around it.
 const before = '8386459760a924882d9dcb6571afa066a925a87510ac6e48d36a3f'
 const url = '909d29aee30c044eae05c0b86e34db6d87'
@@ -78,9 +80,22 @@ describe("a client that opens like Go's", () => {
     }
   })
 
-  test('it is told that there was something to repair', () => {
-    expect(judgeOpening(Buffer.concat([goOpening, headers]), false).isRepaired).toBe(true)
-    expect(judgeOpening(Buffer.concat([goOpening, ping]), false).isRepaired).toBe(false)
+  test('its later calls are looked at unless the first was sound', () => {
+    const needsRepair = (frame: Buffer) =>
+      judgeOpening(Buffer.concat([goOpening, frame]), false).needsRepair
+    expect(needsRepair(headers)).toBe(true)
+    expect(needsRepair(ping)).toBe(true)
+    expect(needsRepair(repaired)).toBe(false)
+  })
+
+  test('one with a larger window of its own is greeted behind it', () => {
+    const open = Buffer.concat([goOpening, windowUpdate])
+    for (let cut = goOpening.length + 1; cut < open.length; cut++) {
+      expect(judgeOpening(open.subarray(0, cut), false).next).toBe('wait')
+    }
+    expect(judgeOpening(open, false)).toEqual({ next: 'greet' })
+    const { bytes } = passed([open, ack, windowUpdate, headers], true)
+    expect(bytes).toEqual(Buffer.concat([open, windowUpdate, repaired]))
   })
 
   test('one that sends something else first is passed on with only the ACK taken out', () => {
@@ -93,7 +108,7 @@ describe("a client that opens like Go's", () => {
     expect(judgeOpening(held, true)).toEqual({
       next: 'wait',
       bytes: goOpening,
-      isRepaired: false,
+      needsRepair: true,
     })
     expect(judgeOpening(Buffer.concat([goOpening, headers]), true)).toEqual({ next: 'wait' })
   })
@@ -116,7 +131,7 @@ describe("a client that opens like Go's", () => {
     expect(judgeOpening(claim, true)).toEqual({
       next: 'pass',
       bytes: Buffer.concat([goOpening, claim.subarray(goOpening.length + ack.length)]),
-      isRepaired: false,
+      needsRepair: true,
     })
   })
 
@@ -141,6 +156,6 @@ describe('everybody else', () => {
   test('an :authority without a URL: not a byte is touched', () => {
     const sound = frame(1, 4, Buffer.from('8386418aa0e41d139d09b8f01e075f', 'hex'))
     const whole = Buffer.concat([goOpening, sound, data])
-    expect(judgeOpening(whole, false)).toEqual({ next: 'pass', bytes: whole, isRepaired: false })
+    expect(judgeOpening(whole, false)).toEqual({ next: 'pass', bytes: whole, needsRepair: false })
   })
 })
