@@ -1,5 +1,5 @@
-// peer-tls.ts: how members prove themselves to each other: one certificate, shown both when a member
-// is dialled and when it dials.
+// peer-tls.ts: how members prove themselves to each other: one certificate, shown both when a
+// member is dialled and when it dials.
 import type { ServerTls } from '../grpc/server.js'
 import type { Files } from '../platform/files.js'
 import { readPair } from './client-tls.js'
