@@ -5,14 +5,6 @@ export type Pair = `${'tsctl' | 'etcdctl'} with ${'bundled' | 'etcd'}`
 
 type Table = Readonly<Record<string, string>>
 
-/** Groups that a pair cannot play yet. */
-export const notReplayed: Readonly<Record<Pair, Table>> = {
-  'tsctl with bundled': {},
-  'tsctl with etcd': {},
-  'etcdctl with bundled': {},
-  'etcdctl with etcd': {},
-}
-
 /** tsctl does otherwise on purpose, whatever the server. */
 const ofTsctl: Table = {
   'misc: misc/bad-env-value': 'a variable that cannot be read is an error',

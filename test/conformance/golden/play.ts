@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isEtcdInstalled } from '../../support/real-etcd.js'
 import { type Client, tsctl } from './clients.js'
 import { type Comparable, comparable, expected } from './comparing.js'
-import { deviations, notReplayed, type Pair } from './deviations.js'
+import { deviations, type Pair } from './deviations.js'
 import { groups, type Scene, scenesOf } from './recording.js'
 import { runCase, type Stage } from './replay.js'
 import { type ServerKind, startServers } from './servers.js'
@@ -39,7 +39,7 @@ export function playGolden(client: Client, server: ServerKind): void {
   const isMissing = needsEtcd && !isEtcdInstalled && process.env.INTEROP !== 'required'
   const note = isMissing ? ' (SKIPPED: etcd and etcdctl are not installed)' : ''
   const names = [...slow, ...groups.filter((name) => !slow.includes(name))]
-  const played = names.filter((name) => notReplayed[pair][name] === undefined).map(newGroup)
+  const played = names.map(newGroup)
 
   describe.skipIf(isMissing)(`${pair}${note}`, () => {
     const home = process.cwd()
