@@ -137,6 +137,11 @@ export class Member {
   #onApplied(): void {
     this.#applied.reached(this.#node.applied)
     this.#campaignAlone()
+    this.#takeUpWork()
+  }
+
+  /** What a member does once it knows its leader and has applied an entry of the leader's term. */
+  #takeUpWork(): void {
     const { lessor } = this.#recovered.state
     if (this.#node.leader === 0n || this.#applier.position.term < this.#raft.term) return
     // Leases run once all entries of former terms are applied: one of them may renew a lease.
@@ -178,6 +183,8 @@ export class Member {
     const { term } = this.#raft
     const fields = { term, 'leader-member-id': memberHex(leader) }
     this.#platform.log.info(isLeader ? 'became leader' : 'leader changed', fields)
+    // After a restart there may be nothing left to apply.
+    this.#takeUpWork()
   }
 
   #onConfChange(change: ConfChange): void {

@@ -93,7 +93,10 @@ export async function recoverMember(
   const { nodeId, clusterId: cluster } = opened.metadata
   const raftLog = config.forceNewCluster ? await standAlone(config, opened, snap) : opened
   const state = newState(cluster)
-  const consistent = await restoreNewest(dataDir, state, snap, files)
+  const log = memoryLog(raftLog.hardState, raftLog.entries, snap)
+  const { index, term } = await restoreNewest(dataDir, state, snap, files)
+  // A database of etcd 3.4 names no term.
+  const consistent = { index, term: log.term(index) ?? term }
   checkPosition(dataDir, consistent, { snap, last: opened.wal.lastIndex })
   const applied = opened.entries.filter(({ Index }) => Index <= consistent.index)
   settleMembers(state.membership, snap, applied)
@@ -103,7 +106,7 @@ export async function recoverMember(
     memberId: nodeId,
     clusterId: cluster,
     wal: opened.wal,
-    log: memoryLog(raftLog.hardState, raftLog.entries, snap),
+    log,
     remotes: [],
     past: membershipAt(snap, cluster),
     snapshotIndex: snap?.index ?? 0,

@@ -4,13 +4,12 @@ import { afterEach, expect, test } from 'vitest'
 import {
   type ClusterMember,
   eventually,
-  leaderOf,
   type ProcessCluster,
-  type Program,
   sameHash,
   startProcessCluster,
   withMember,
 } from '../support/cluster.js'
+import { join, moveLeader, promote, put, putMany, valueAt } from '../support/cluster-calls.js'
 import { describeWithEtcd } from '../support/real-etcd.js'
 
 /** etcd 3.4 joins no cluster that has agreed on a newer version. */
@@ -22,72 +21,6 @@ const timeout = 60_000
 let cluster: ProcessCluster
 afterEach(() => cluster?.[Symbol.asyncDispose]())
 
-const put = (member: ClusterMember, key: string, value: string) =>
-  withMember(member, ({ kv }) =>
-    kv.put({ key: Buffer.from(key), value: Buffer.from(value) }, { deadlineMs: 5_000 }),
-  )
-
-async function putMany(member: ClusterMember, count: number, { prefix = 'k', bytes = 20 } = {}) {
-  await withMember(member, async ({ kv }) => {
-    const value = Buffer.alloc(bytes, 'v')
-    for (let from = 0; from < count; from += 100) {
-      const batch = Array.from({ length: Math.min(100, count - from) }, (_, at) => from + at)
-      await Promise.all(
-        batch.map((at) =>
-          kv.put({ key: Buffer.from(`${prefix}${at}`), value }, { deadlineMs: 15_000 }),
-        ),
-      )
-    }
-  })
-}
-
-/** A learner answers stale reads only. */
-async function valueAt(
-  member: ClusterMember,
-  key: string,
-  kind: 'newest' | 'stale' = 'newest',
-): Promise<string | undefined> {
-  const request = { key: Buffer.from(key), serializable: kind === 'stale' }
-  const { kvs } = await withMember(member, ({ kv }) => kv.range(request, { deadlineMs: 5_000 }))
-  return kvs[0]?.value.toString()
-}
-
-/** Tells the cluster of a new member and starts it. */
-async function join(program: Program, { isLearner = false, more = [] as readonly string[] } = {}) {
-  const [first] = cluster.members
-  const member = await cluster.newMember(program)
-  await eventually('the cluster takes another member', () =>
-    withMember(first as ClusterMember, ({ cluster: service }) =>
-      service.memberAdd({ peerURLs: [member.peerUrl], isLearner }, { deadlineMs: 2_000 }),
-    ),
-  )
-  const initial = `--initial-cluster=${cluster.initialCluster()}`
-  await member.start([initial, '--initial-cluster-state=existing', ...more])
-  return member
-}
-
-async function idOf(member: ClusterMember): Promise<string> {
-  const { header } = await withMember(member, ({ maintenance }) => maintenance.status())
-  return header?.member_id ?? ''
-}
-
-async function moveLeader(to: ClusterMember): Promise<void> {
-  const targetID = await idOf(to)
-  const leader = await leaderOf(cluster.members)
-  if (leader === to) return
-  await withMember(leader, ({ maintenance }) => maintenance.moveLeader({ targetID }))
-  expect(await leaderOf(cluster.members)).toBe(to)
-}
-
-async function promote(member: ClusterMember): Promise<void> {
-  const ID = await idOf(member)
-  await eventually('the learner is promoted', () =>
-    withMember(cluster.members[0] as ClusterMember, ({ cluster: service }) =>
-      service.memberPromote({ ID }, { deadlineMs: 2_000 }),
-    ),
-  )
-}
-
 /** What a voter does, in the first rank and in the second. */
 async function checkAtWork(member: ClusterMember): Promise<void> {
   const [first] = cluster.members
@@ -95,7 +28,7 @@ async function checkAtWork(member: ClusterMember): Promise<void> {
   expect(await valueAt(first as ClusterMember, 'forwarded')).toBe('by the new one')
   await put(first as ClusterMember, 'replicated', 'to the new one')
   expect(await valueAt(member, 'replicated')).toBe('to the new one')
-  await moveLeader(member)
+  await moveLeader(cluster, member)
   await put(first as ClusterMember, 'forwarded', 'to the new one')
   expect(await valueAt(member, 'forwarded')).toBe('to the new one')
   await putMany(member, 300, { prefix: 'led' })
@@ -115,9 +48,9 @@ describeWithEtcd('a cluster of etcd and tsctl', () => {
       cluster = await startProcessCluster({ programs: [others, others], flags, ownFlags })
       const [first] = cluster.members as [ClusterMember]
       await putMany(first, 200)
-      const member = await join(one, { isLearner: true })
+      const member = await join(cluster, one, { isLearner: true })
       await eventually('the learner knows the last key', () => valueAt(member, 'k199', 'stale'))
-      await promote(member)
+      await promote(cluster, member)
       await checkAtWork(member)
     },
   )
@@ -126,7 +59,7 @@ describeWithEtcd('a cluster of etcd and tsctl', () => {
     cluster = await startProcessCluster({ programs: [others, others], flags, ownFlags })
     const [first] = cluster.members as [ClusterMember]
     await putMany(first, 200)
-    await checkAtWork(await join(one))
+    await checkAtWork(await join(cluster, one))
   })
 
   test.each(pairs)(
@@ -139,7 +72,7 @@ describeWithEtcd('a cluster of etcd and tsctl', () => {
       await putMany(first, 300, { bytes: 5_000 })
       const lease = await withMember(first, ({ lease }) => lease.leaseGrant({ TTL: '1000' }))
       await withMember(first, ({ kv }) => kv.put({ key: Buffer.from('leased'), lease: lease.ID }))
-      const member = await join(one)
+      const member = await join(cluster, one)
       await eventually(
         'it has taken a snapshot',
         async () => member.log.some((line) => /applied snapshot/.test(line)) || undefined,
@@ -162,7 +95,7 @@ describeWithEtcd('a cluster of etcd and tsctl', () => {
       const programs = [others, others, one]
       cluster = await startProcessCluster({ programs, flags: few, ownFlags: fewOwn })
       const [first, , member] = cluster.members as [ClusterMember, ClusterMember, ClusterMember]
-      await moveLeader(first)
+      await moveLeader(cluster, first)
       await member.stop('SIGKILL')
       await putMany(first, 300)
       await member.start()
