@@ -9,7 +9,7 @@ import type { RawNode } from '../raft/raw-node.js'
 import { memberHex } from '../storage/schema.js'
 import { Applier, type Outcome } from './apply.js'
 import { type Cancellable, startBackground } from './background.js'
-import { Checkpointer, captureBuckets, type Position } from './checkpoint.js'
+import { type Checkpointer, captureBuckets, type Position } from './checkpoint.js'
 import { VersionMonitor } from './cluster-version.js'
 import { Remover } from './compactor.js'
 import type { ServerConfig } from './config.js'
@@ -23,6 +23,7 @@ import {
   transferLeadership,
 } from './leadership.js'
 import { trimLog } from './log-trimmer.js'
+import { newCheckpointer } from './new-checkpointer.js'
 import { Node, type NodeParts } from './node.js'
 import { type AskOptions, askVersion } from './peer/client.js'
 import type { PeerHandlers, PeerTransport } from './peer/transport.js'
@@ -388,19 +389,4 @@ export class Member {
       versions: this.#versions,
     })
   }
-}
-
-/** Undefined when nothing is kept on disk. */
-function newCheckpointer(
-  config: ServerConfig,
-  { snapDir, state, wal, consistent }: Recovered,
-  { files, clock, log: logger }: Platform,
-  applier: Applier,
-): Checkpointer | undefined {
-  if (snapDir === undefined) return undefined
-  return new Checkpointer(
-    { state, snapDir, wal, files, clock, logger, position: () => applier.position },
-    config.snapshotCount,
-    consistent.index,
-  )
 }

@@ -1,5 +1,5 @@
-// Clusters of the bundled server, each member a process: members that come, go and die, leaders that
-// change, data that rots, and what clients notice of it.
+// Clusters of the bundled server, each member a process: members that come, go and die, leaders
+// that change, data that rots, and what clients notice of it.
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Etcd3 } from 'etcd3'
@@ -15,7 +15,8 @@ import {
   withMember,
 } from '../support/cluster.js'
 import { idOf, join, moveLeader, promote, put, putMany, valueAt } from '../support/cluster-calls.js'
-import { describeWithEtcd, freePorts } from '../support/real-etcd.js'
+import { freePorts } from '../support/free-ports.js'
+import { describeWithEtcd } from '../support/real-etcd.js'
 
 const flags = ['--unsafe-no-fsync', '--heartbeat-interval=50', '--election-timeout=500']
 const three = ['tsctl', 'tsctl', 'tsctl'] as const

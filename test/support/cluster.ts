@@ -9,10 +9,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import type { Connection } from '../../src/connection/connection.js'
 import { connected } from '../connection/connecting.js'
-import { freePorts } from './real-etcd.js'
+import { freePorts } from './free-ports.js'
 
 const root = path.join(import.meta.dirname, '../..')
 const command = path.join(root, 'bin/tsctl.js')
@@ -160,13 +161,16 @@ class Process implements ClusterMember {
       ...flags,
     ])
     this.#child = child
-    const isServing = /"msg":"(serving client (traffic|requests)|ready to serve client requests)/
     await new Promise<void>((resolve, reject) => {
-      if (child.stderr === null) return
-      createInterface({ input: child.stderr }).on('line', (line) => {
-        this.log.push(line)
-        if (isServing.test(line)) resolve()
-      })
+      const listen = (input: Readable | null, isServing: RegExp) => {
+        if (input === null) return
+        createInterface({ input }).on('line', (line) => {
+          this.log.push(line)
+          if (isServing.test(line)) resolve()
+        })
+      }
+      listen(child.stdout, /^serving clients on /)
+      listen(child.stderr, /"msg":"serving client (traffic|requests)/)
       child.on('error', reject)
       const limit = () => reject(new Error(`${this.name} does not serve:\n${this.tail}`))
       setTimeout(limit, becomesTrueMs).unref()
@@ -206,7 +210,7 @@ class Process implements ClusterMember {
   }
 
   #spawn(flags: readonly string[]): ChildProcess {
-    const stdio: ['ignore', 'ignore', 'pipe'] = ['ignore', 'ignore', 'pipe']
+    const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
     if (this.program === 'etcd') {
       const env = { PATH: process.env.PATH }
       return spawn('etcd', ['--logger=zap', ...flags], { env, stdio })

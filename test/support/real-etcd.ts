@@ -4,12 +4,14 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { describe } from 'vitest'
+import { freePorts } from './free-ports.js'
+
+export { freePorts } from './free-ports.js'
 
 export const isEtcdInstalled = isInstalled('etcd') && isInstalled('etcdctl')
 
@@ -112,19 +114,6 @@ async function startProcess(args: readonly string[], cwd: string): Promise<Child
   })
   await ready
   return child
-}
-
-/** Ports that were free a moment ago, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => net.createServer())
-  const ports: number[] = []
-  for (const server of servers) {
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    ports.push((server.address() as net.AddressInfo).port)
-  }
-  for (const server of servers) server.close()
-  return ports
 }
 
 function isInstalled(program: string): boolean {

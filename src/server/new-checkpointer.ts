@@ -1,0 +1,21 @@
+// new-checkpointer.ts: the checkpoints of a member that was recovered.
+import type { Applier } from './apply.js'
+import { Checkpointer } from './checkpoint.js'
+import type { ServerConfig } from './config.js'
+import type { Platform } from './platform.js'
+import type { Recovered } from './recover.js'
+
+/** Undefined when nothing is kept on disk. */
+export function newCheckpointer(
+  config: ServerConfig,
+  { snapDir, state, wal, consistent }: Recovered,
+  { files, clock, log: logger }: Platform,
+  applier: Applier,
+): Checkpointer | undefined {
+  if (snapDir === undefined) return undefined
+  return new Checkpointer(
+    { state, snapDir, wal, files, clock, logger, position: () => applier.position },
+    config.snapshotCount,
+    consistent.index,
+  )
+}
