@@ -20,7 +20,7 @@ const count = Number(values.seeds ?? 1)
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
 /** Seeds that a mutation may need to be found. */
-const mutationSeeds = 200
+const mutationSeeds = 300
 
 async function tryMutations(): Promise<void> {
   for (const mutation of mutations) {

@@ -3,9 +3,9 @@
 // call. A call that the member does not answer in time is given up; it may take effect later.
 import assert from 'node:assert/strict'
 import {
+  CompactionRequest,
   Compare_CompareResult,
   Compare_CompareTarget,
-  CompactionRequest,
   DeleteRangeRequest,
   DeleteRangeResponse,
   PutRequest,

@@ -15,6 +15,7 @@ export interface ClusterParts {
   onFailure(member: SimulatedMember, error: Error): void
   bend(recovered: Recovered): void
   snapshotCatchupEntries: number
+  preVote: boolean
 }
 
 /** How often the operator looks who has been added. */
@@ -54,7 +55,8 @@ export class Cluster {
   /** Who leads in the newest term, as far as members know. */
   leader(): SimulatedMember | undefined {
     const leading = this.members.filter(({ running }) => running?.service.node.isLeader)
-    const termOf = ({ running }: SimulatedMember): number => running?.service.node.status().term ?? 0
+    const termOf = ({ running }: SimulatedMember): number =>
+      running?.service.node.status().term ?? 0
     return leading.sort((a, b) => termOf(b) - termOf(a))[0]
   }
 

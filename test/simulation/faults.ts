@@ -23,15 +23,19 @@ const faults: readonly Fault[] = [
   { name: 'heal', weight: 5, happen: ({ network }) => network.heal() },
   { name: 'crash', weight: 5, happen: crashOne },
   { name: 'leader crash', weight: 4, happen: (cluster) => cluster.leader()?.crash() },
-  { name: 'all crash', weight: 1, happen: ({ members }) => members.forEach((each) => each.crash()) },
+  {
+    name: 'all crash',
+    weight: 1,
+    happen: ({ members }) => crashAll(members),
+  },
   { name: 'power', weight: 4, happen: failPower },
-  { name: 'start', weight: 10, happen: ({ members }) => members.forEach((each) => each.start()) },
+  { name: 'start', weight: 10, happen: ({ members }) => startAll(members) },
   { name: 'stop', weight: 3, happen: (cluster, random) => one(cluster, random)?.stop() },
   { name: 'pause', weight: 4, happen: pauseOne },
   { name: 'slow disk', weight: 3, happen: slowDisk },
   { name: 'transfer', weight: 4, happen: transfer },
   { name: 'members', weight: 6, happen: changeMembers },
-  { name: 'network', weight: 3, happen: ({ network }, random) => void setNetwork(network, random) },
+  { name: 'network', weight: 3, happen: ({ network }, random) => setNetwork(network, random) },
 ]
 
 /** The share of faults that a seed leaves out. */
@@ -43,15 +47,19 @@ export class Nemesis {
   readonly #random: RandomNumber
   readonly #lot: Fault[]
   readonly #pauseMs: number
+  /** Leaders go down when they have hardly begun, voters when they have just voted. */
+  readonly #isCruel: boolean
   isStopped = false
 
   constructor(cluster: Cluster, random: RandomNumber) {
     this.#cluster = cluster
     this.#random = random
     this.#pauseMs = 50 + random(1_500)
+    this.#isCruel = random(4) === 0
     const chosen = faults.filter(({ name }) => name === 'start' || random(100) >= leftOutPercent)
     this.#lot = chosen.flatMap((fault) => Array.from({ length: fault.weight }, () => fault))
     setNetwork(cluster.network, random)
+    if (this.#isCruel) cluster.network.conditions = this.#cruelNetwork()
   }
 
   start(): void {
@@ -64,6 +72,43 @@ export class Nemesis {
       this.start()
     })
   }
+
+  /** Somebody new leads. */
+  onLeader(): void {
+    if (!this.#isCruel || this.isStopped || this.#random(4) === 0) return
+    const { time, network } = this.#cluster
+    time.after(this.#random(8 * network.conditions.delayMs), () => {
+      if (!this.isStopped) endReign(this.#cluster, this.#random)
+    })
+  }
+
+  /** A vote is on its way. */
+  onVote(from: bigint): void {
+    if (!this.#isCruel || this.isStopped || this.#random(3) > 0) return
+    const { time, members } = this.#cluster
+    const voter = members.find(({ id }) => id === from)
+    time.after(1, () => voter?.crash())
+    time.after(2 + this.#random(50), () => voter?.start())
+  }
+
+  /** Answers of one term often arrive in the next. */
+  #cruelNetwork(): NetworkConditions {
+    const delayMs = [5, 10, 30][this.#random(3)] ?? 5
+    return { delayMs, lossPercent: 2, repeatPercent: 2, latePercent: 25 }
+  }
+}
+
+/** Whoever leads goes down, or is cut off, a few messages after it was elected. */
+function endReign(cluster: Cluster, random: RandomNumber): void {
+  const { time, network } = cluster
+  const leader = cluster.leader()
+  cluster.note(() => `fault: the reign of ${leader?.name} ends`)
+  if (random(2) === 0) leader?.crash()
+  else isolateLeader(cluster)
+  time.after(100 + random(1_500), () => {
+    leader?.start()
+    if (random(2) === 0) network.heal()
+  })
 }
 
 function setNetwork(network: { conditions: NetworkConditions }, random: RandomNumber): void {
@@ -72,7 +117,7 @@ function setNetwork(network: { conditions: NetworkConditions }, random: RandomNu
     delayMs: pick(1, 2, 5, 10, 30),
     lossPercent: pick(0, 0, 2, 10, 25),
     repeatPercent: pick(0, 2, 10),
-    latePercent: pick(0, 1, 5),
+    latePercent: pick(0, 1, 5, 25),
   }
 }
 
@@ -85,6 +130,14 @@ function crashOne(cluster: Cluster, random: RandomNumber): void {
   one(cluster, random)?.crash()
 }
 
+function crashAll(members: readonly SimulatedMember[]): void {
+  for (const member of members) member.crash()
+}
+
+function startAll(members: readonly SimulatedMember[]): void {
+  for (const member of members) member.start()
+}
+
 /** Some of the changes that are under way reach the disk, the next one in part. */
 function failPower(cluster: Cluster, random: RandomNumber): void {
   const member = one(cluster, random)
@@ -93,7 +146,8 @@ function failPower(cluster: Cluster, random: RandomNumber): void {
 }
 
 function pauseOne(cluster: Cluster, random: RandomNumber): void {
-  one(cluster, random)?.pause(200 + random(3_000))
+  const member = random(2) === 0 ? cluster.leader() : one(cluster, random)
+  member?.pause(200 + random(3_000))
 }
 
 function slowDisk(cluster: Cluster, random: RandomNumber): void {

@@ -4,7 +4,6 @@
 // mistake in the code either.
 import { type Entry, EntryType, type HardState } from '../../src/api/gen/raft.js'
 import { Log } from '../../src/raft/log.js'
-import { Raft } from '../../src/raft/raft.js'
 import { RawNode } from '../../src/raft/raw-node.js'
 import { Tracker } from '../../src/raft/tracker.js'
 import { Applier } from '../../src/server/apply.js'
@@ -16,6 +15,8 @@ import { type SimulationResult, simulate } from './simulation.js'
 
 export interface Mutation {
   readonly name: string
+  /** Takes many seeds to be found. */
+  readonly isRare?: boolean
   /** Wraps what a member recovered. */
   bend?(recovered: Recovered): void
   /** Replaces what cannot be wrapped; the function returned puts it back. */
@@ -58,16 +59,15 @@ export const mutations: readonly Mutation[] = [
     install: () => replace(Log.prototype, 'isUpToDate', () => () => true),
   },
   {
-    name: 'messages of an old term count',
+    name: 'a leader does not notice that there is a newer term',
     install: () =>
       replace(RawNode.prototype, 'step', (original) => {
         return function (this: RawNode, message) {
-          const isOld = message.term > 0 && message.term < this.term
-          original.call(this, isOld ? { ...message, term: this.term } : message)
+          const isNewer = this.status().role === 'leader' && message.term > this.term
+          original.call(this, isNewer ? { ...message, term: this.term } : message)
         }
       }),
   },
-  { name: 'entries of former terms are committed by counting', install: commitFormerTerms },
   {
     name: 'an entry is committed when one member has it',
     install: () =>
@@ -157,38 +157,6 @@ function countVotesTwice(): () => void {
       return original.call(this, id, granted)
     }
   })
-}
-
-/** One entry an append: in a longer one the leader's own first entry would mostly come along. */
-function commitFormerTerms(): () => void {
-  const raftOf = new WeakMap<Tracker, Raft>()
-  const undo = [
-    replace(Raft.prototype, 'reset', (original) => {
-      return function (this: Raft, term) {
-        raftOf.set(this.tracker, this)
-        original.call(this, term)
-      }
-    }),
-    replace(Tracker.prototype, 'committed', (original) => {
-      return function (this: Tracker) {
-        const index = original.call(this)
-        const raft = raftOf.get(this)
-        if (raft?.role === 'leader' && index > raft.log.committed) {
-          raft.log.commitTo(index)
-          raft.isBroadcastDue = true
-        }
-        return index
-      }
-    }),
-    replace(Log.prototype, 'entriesFrom', (original) => {
-      return function (this: Log, lo) {
-        return original.call(this, lo, 1)
-      }
-    }),
-  ]
-  return () => {
-    for (const each of undo) each()
-  }
 }
 
 function appendBlindly(): () => void {

@@ -8,7 +8,7 @@ import type { Life, VirtualTime } from './virtual-time.js'
 export interface NetworkConditions {
   /** Every message takes so long, and up to as much again. */
   delayMs: number
-  /** Of a hundred messages, how many are lost, come twice, or take twenty times as long. */
+  /** Of a hundred messages, how many are lost, come twice, or take many times as long. */
   lossPercent: number
   repeatPercent: number
   latePercent: number
@@ -184,7 +184,7 @@ export class SimulatedNetwork {
   #delay(): number {
     const { delayMs, latePercent } = this.conditions
     const delay = delayMs + this.#random(delayMs + 1)
-    return this.#hits(latePercent) ? delay * 20 : delay
+    return this.#hits(latePercent) ? delay * (5 + this.#random(30)) : delay
   }
 
   #hits(percent: number): boolean {

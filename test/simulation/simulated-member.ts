@@ -39,6 +39,7 @@ export interface Surroundings {
   bend(recovered: Recovered): void
   /** Entries that members keep for those who lag; a small number makes for many snapshots. */
   snapshotCatchupEntries: number
+  preVote: boolean
 }
 
 /** What runs between a start and a crash. */
@@ -93,6 +94,7 @@ export class SimulatedMember {
       heartbeatIntervalMs: 50,
       electionTimeoutMs: 500,
       snapshotCatchupEntries: around.snapshotCatchupEntries,
+      preVote: around.preVote,
     })
   }
 
@@ -103,7 +105,7 @@ export class SimulatedMember {
   /** Begins to start; it runs once its disk has been read. */
   start(): void {
     if (this.#life !== undefined || this.isGone) return
-    const life = new Life(this.#around.time)
+    const life = new Life(this.#around.time, this.#around.random)
     this.#life = life
     this.#note(() => 'starts')
     this.#start(life).catch((error: Error) => this.#onError(life, error))

@@ -72,6 +72,7 @@ class Simulation {
       },
       bend,
       snapshotCatchupEntries: [3, 10, 50][random(3)] ?? 10,
+      preVote: random(3) > 0,
     })
     const { network, members } = this.#cluster
     network.onSend = (message) => this.#checks.onSend(message)
@@ -106,6 +107,8 @@ class Simulation {
 
   async #disturb(): Promise<void> {
     const nemesis = new Nemesis(this.#cluster, this.#random)
+    this.#checks.onLeader = () => nemesis.onLeader()
+    this.#checks.onVote = (from) => nemesis.onVote(from)
     this.#cluster.start()
     nemesis.start()
     for (const client of this.#clients) client.start()
@@ -207,6 +210,9 @@ class Simulation {
   }
 
   #mix(value: number): void {
-    this.#digest = crc32c(Buffer.from(`${value} ${this.#time.now} ${this.#checks.appliedIndex}`), this.#digest)
+    this.#digest = crc32c(
+      Buffer.from(`${value} ${this.#time.now} ${this.#checks.appliedIndex}`),
+      this.#digest,
+    )
   }
 }

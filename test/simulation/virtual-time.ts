@@ -92,10 +92,12 @@ export class Life {
   readonly bornMs: number
   #pausedUntil = 0
   readonly #time: VirtualTime
+  readonly #random: (limit: number) => number
   readonly #mourners: (() => void)[] = []
 
-  constructor(time: VirtualTime) {
+  constructor(time: VirtualTime, random: (limit: number) => number) {
     this.#time = time
+    this.#random = random
     this.bornMs = time.now
   }
 
@@ -121,13 +123,18 @@ export class Life {
     this.#mourners.push(callback)
   }
 
-  /** Calls back while the life lasts; what falls into a pause comes after it. */
+  /**
+   * Calls back while the life lasts. What falls into a pause comes after it, in any order: it came
+   * over several connections.
+   */
   after(delayMs: number, callback: () => void): Timer {
     let timer: Timer
     const due = (): void => {
       if (this.isOver) return
-      if (this.isPaused) timer = this.#time.after(this.#pausedUntil - this.#time.now, due)
-      else callback()
+      if (this.isPaused) {
+        const restMs = this.#pausedUntil - this.#time.now
+        timer = this.#time.after(restMs + this.#random(3), due)
+      } else callback()
     }
     timer = this.#time.after(delayMs, due)
     return { cancel: () => timer.cancel() }
