@@ -31,6 +31,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a save is called done before it is',
+    isRare: true,
     bend: (own) =>
       bendWal(own, (wal) => async (hardState, entries, sync) => {
         wal.save(hardState, entries, sync).catch(() => {})
@@ -38,6 +39,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'the vote is not saved',
+    isRare: true,
     bend: (own) =>
       bendWal(own, (wal) => (hardState, entries, sync) => {
         return wal.save(withoutVote(hardState), entries, sync)
@@ -49,6 +51,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a restart forgets what the database contains',
+    isRare: true,
     bend: (own) => {
       own.consistent = { index: 0, term: 0 }
     },
@@ -60,6 +63,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a leader does not notice that there is a newer term',
+    isRare: true,
     install: () =>
       replace(RawNode.prototype, 'step', (original) => {
         return function (this: RawNode, message) {
@@ -79,6 +83,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a follower applies what is not committed yet',
+    isRare: true,
     install: () =>
       replace(Log.prototype, 'appendAfter', (original) => {
         return function (this: Log, previous, entries) {
@@ -86,9 +91,14 @@ export const mutations: readonly Mutation[] = [
         }
       }),
   },
-  { name: 'an append is taken without a look at what is before it', install: appendBlindly },
+  {
+    name: 'an append is taken without a look at what is before it',
+    isRare: true,
+    install: appendBlindly,
+  },
   {
     name: 'a leader answers reads without asking the others',
+    isRare: true,
     install: () =>
       replace(Node.prototype, 'linearizable', (original) => {
         return function (this: Node) {

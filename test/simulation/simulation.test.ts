@@ -5,7 +5,7 @@ import { checkRegister, type Operation } from './linearizable.js'
 import { findMutation, type Mutation, mutations } from './mutations.js'
 import { simulate } from './simulation.js'
 
-const seeds = Array.from({ length: 25 }, (_, at) => at + 1)
+const seeds = Array.from({ length: 15 }, (_, at) => at + 1)
 
 test(`clusters of ${seeds.length} seeds keep their promises, and do something`, async () => {
   const totals = { applied: 0, leaders: 0, hashes: 0, answered: 0, snapshots: 0, lost: 0 }
@@ -19,7 +19,7 @@ test(`clusters of ${seeds.length} seeds keep their promises, and do something`, 
   expect(totals.answered / seeds.length).toBeGreaterThan(50)
   expect(totals.leaders / seeds.length).toBeGreaterThan(2)
   expect(totals.hashes / seeds.length).toBeGreaterThan(20)
-  expect(totals.snapshots).toBeGreaterThan(5)
+  expect(totals.snapshots).toBeGreaterThan(2)
   expect(totals.lost).toBeGreaterThan(100)
 }, 120_000)
 
