@@ -17,10 +17,14 @@ export type {
 } from './connection/connection.js'
 export { ConnectionError } from './connection/errors.js'
 export {
+  type ClusterMember,
+  type ClusterOptions,
   type Failure,
   type Faults,
+  type RunningCluster,
   type RunningServer,
   type StartOptions,
+  startCluster,
   startServer,
 } from './server/library.js'
 export {

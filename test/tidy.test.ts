@@ -57,6 +57,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
 const packageExceptions: Readonly<Record<string, readonly string[]>> = {
   'src/server/library.ts': ['etcd3'],
   'src/server/library-client.ts': ['etcd3'],
+  'src/server/library-cluster.ts': ['etcd3'],
   'src/server/library-surface.ts': ['etcd3'],
   'src/server/library-vitest.ts': ['vitest'],
 }

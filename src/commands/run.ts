@@ -4,7 +4,7 @@
 import { constants } from 'node:os'
 import type { LogLevel } from '../platform/log.js'
 import type { ServerConfig } from '../server/config.js'
-import { startServer } from '../server/library.js'
+import { startCluster, startServer } from '../server/library.js'
 import { type Ending, startChild } from './child.js'
 import {
   type CommandContext,
@@ -19,10 +19,13 @@ import { count } from './values.js'
 
 interface RunFlags {
   port: number
+  members?: number
 }
 
 export interface RunOptions {
   port: number
+  /** More than one: a cluster. */
+  members: number
   config: Partial<ServerConfig>
   logLevel: LogLevel
   command: readonly string[]
@@ -65,14 +68,16 @@ export function runOptions(
   if (args.length === 0) {
     throw new UsageError('run needs a command: tsctl run [flags] -- command args...')
   }
+  const { port, members = 1 } = flags
+  if (members < 1) throw new UsageError('run needs at least one member')
+  if (members > 1 && port !== 0) throw new UsageError('--port is for a single member')
   const { given, logLevel } = serverSettings(flags, env, { logLevel: 'warn', except: decided })
-  return { port: flags.port, config: given, logLevel, command: args }
+  return { port, members, config: given, logLevel, command: args }
 }
 
 export async function runBeside(ctx: CommandContext, options: RunOptions): Promise<void> {
-  const { port, config, logLevel, command } = options
-  const write = (line: string): void => ctx.warn(line)
-  await using server = await startServer({ port, config, log: { level: logLevel, write } })
+  const { command } = options
+  await using server = await started(ctx, options)
   const child = startChild(
     command,
     { ...inherited(ctx.env), ...server.env() },
@@ -87,6 +92,13 @@ export async function runBeside(ctx: CommandContext, options: RunOptions): Promi
   } finally {
     stopPassing()
   }
+}
+
+function started(ctx: CommandContext, { port, members, config, logLevel }: RunOptions) {
+  const log = { level: logLevel, write: (line: string): void => ctx.warn(line) }
+  return members > 1
+    ? startCluster({ size: members, config, log })
+    : startServer({ port, config, log })
 }
 
 /** As a shell tells how a command ended. */
@@ -122,7 +134,8 @@ export const runCommand = defineCommand({
       command
         .argument('<command>')
         .argument('[args...]')
-        .option('--port <int>', 'port of the server; 0: a free one', count, 0),
+        .option('--port <int>', 'port of the server; 0: a free one', count, 0)
+        .option('--members <int>', 'members of a cluster on this machine', count, 1),
       { except: decided },
     ),
   options: runOptions,

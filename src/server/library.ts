@@ -28,6 +28,12 @@ import { forgetRunning, noteRunning, startedBy } from './library-unstopped.js'
 import { selfSigned } from './self-signed.js'
 import { type Server, startServer as startMember } from './server.js'
 
+export {
+  type ClusterMember,
+  type ClusterOptions,
+  type RunningCluster,
+  startCluster,
+} from './library-cluster.js'
 export type { Failure, Faults } from './library-faults.js'
 export type { RunningServer, StartOptions } from './library-surface.js'
 

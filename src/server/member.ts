@@ -81,6 +81,7 @@ export class Member {
   readonly transport: PeerTransport | undefined
   readonly #peers: PeerLink | undefined
   #isPublished = false
+  #isAbandoned = false
   #isReady = false
   #clientUrls: readonly string[] = []
   #becomeReady: () => void = () => {}
@@ -122,11 +123,18 @@ export class Member {
   /** Stops taking part, and writes a last checkpoint unless the member failed. */
   async close(): Promise<void> {
     for (const timer of this.#timers) timer.cancel()
-    await this.#handOver()
+    if (!this.#isAbandoned) await this.#handOver()
     await this.transport?.close()
     await this.#node.close()
     this.#wait.rejectAll(new EtcdError('stopped'))
-    if (!this.#node.hasFailed) await this.#checkpointer?.close()
+    await (this.#node.hasFailed || this.#isAbandoned
+      ? this.#checkpointer?.idle()
+      : this.#checkpointer?.close())
+  }
+
+  /** From now on close() tells nobody and saves nothing. */
+  abandon(): void {
+    this.#isAbandoned = true
   }
 
   /** A single voter has nobody to wait for, once the log has told it that it is one. */

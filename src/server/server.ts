@@ -41,10 +41,14 @@ export interface Server {
   readonly service: ServiceParts
   /** By full path, as clients call them. */
   readonly methods: ReadonlyMap<string, Handler>
+  /** How it reaches the other members; undefined for one that stays alone. */
+  readonly peers: PeerTransport | undefined
   /** Breaks every client's connection; the server goes on. */
   dropConnections(): void
   /** Stops serving, writes a checkpoint, and gives the directory free. */
   close(): Promise<void>
+  /** Stops as if its process had been killed: nobody is told, and no checkpoint is written. */
+  kill(): Promise<void>
 }
 
 /**
@@ -88,7 +92,14 @@ export async function startServer(
       'cluster-id': memberHex(clusterId),
       'client-urls': endpoints,
     })
-    return { endpoints, memberId, clusterId, failed, service, methods, dropConnections, close }
+    const kill = async () => {
+      member.abandon()
+      dropConnections()
+      await close()
+    }
+    const { transport: peers } = member
+    const parts = { service, methods, peers, dropConnections }
+    return { endpoints, memberId, clusterId, failed, ...parts, close, kill }
   } catch (error) {
     await close()
     throw error

@@ -48,6 +48,27 @@ describe('words', () => {
   })
 })
 
+describe('a cluster', () => {
+  test('has one member or more, on ports of its own', () => {
+    const options = (flags: Record<string, unknown>) =>
+      runOptions({ port: 0, ...flags }, ['x'], { env: {} })
+    expect(options({}).members).toBe(1)
+    expect(options({ members: 3 }).members).toBe(3)
+    expect(() => options({ members: 0 })).toThrow('run needs at least one member')
+    expect(() => options({ members: 3, port: 2379 })).toThrow('--port is for a single member')
+  })
+
+  test('is found by its variables, all members', async () => {
+    const program = `
+      const urls = process.env.ETCDCTL_ENDPOINTS.split(',')
+      Promise.all(urls.map((url) => fetch(url + '/health'))).then((answers) => {
+        process.exitCode = answers.every(({ ok }) => ok) ? 40 + answers.length : 1
+      })`
+    const words = ['run', '--members', '3', '--', process.execPath, '-e', program]
+    expect((await run(words, { env })).code).toBe(43)
+  })
+})
+
 describe('the command', () => {
   test('finds the server by its variables, and nothing that leads elsewhere', async () => {
     const program = `

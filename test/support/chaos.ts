@@ -159,16 +159,15 @@ async function makeFaults(run: Run): Promise<{ kills: number; pauses: number }> 
     }
   }
   await Promise.all(restarts)
-  for (const member of cluster.members) if (!member.isRunning) await member.start()
   return counts
 }
 
-/** It may be killed again while it starts; any other end is a failure. */
+/** It may be killed again while it starts, or find no leader for long. */
 async function restarted(member: ClusterMember): Promise<void> {
   try {
     await member.start()
   } catch (error) {
-    if (!(error as Error).message.includes('ended with null')) throw error
+    if (!/ended with null|does not serve/.test((error as Error).message)) throw error
   }
 }
 
