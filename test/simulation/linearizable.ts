@@ -34,12 +34,24 @@ export type Verdict = 'linearizable' | 'not linearizable' | 'undecided'
 const stepsMax = 500_000
 
 export function checkRegister(all: readonly Operation[]): Verdict {
-  // A read without an answer says nothing.
+  const seen = new Set(all.flatMap(({ call, answer }) => [answer?.before, expectedBy(call)]))
   const operations = all
-    .filter(({ call, answer }) => call.kind !== 'get' || answer !== undefined)
+    .filter(({ call, answer }) => answer !== undefined || mayHaveBeenSeen(call, seen))
     .sort((a, b) => a.called - b.called)
   return new Search(operations).run()
 }
+
+/**
+ * Of operations without an answer. A read says nothing. A value that nobody ever saw was put last
+ * or was overwritten by something that was not answered either: both are as if it never was put.
+ */
+function mayHaveBeenSeen(call: Call, seen: ReadonlySet<string | undefined>): boolean {
+  if (call.kind === 'get') return false
+  return call.kind === 'delete' || seen.has(call.value)
+}
+
+const expectedBy = (call: Call): string | undefined =>
+  call.kind === 'swap' ? call.expected : undefined
 
 class Search {
   readonly #operations: readonly Operation[]
