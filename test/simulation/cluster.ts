@@ -16,6 +16,7 @@ export interface ClusterParts {
   bend(recovered: Recovered): void
   snapshotCatchupEntries: number
   preVote: boolean
+  snapshotCount: number
 }
 
 /** How often the operator looks who has been added. */

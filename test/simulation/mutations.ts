@@ -11,6 +11,7 @@ import { Node } from '../../src/server/node.js'
 import type { Recovered } from '../../src/server/recover.js'
 import type { Wal } from '../../src/storage/wal/writer.js'
 import { FakeFiles } from '../support/fake-files.js'
+import { replace } from './replace.js'
 import { type SimulationResult, simulate } from './simulation.js'
 
 export interface Mutation {
@@ -145,18 +146,6 @@ function bendWal(recovered: Recovered, save: (wal: Wal) => Wal['save']): void {
 
 function withoutVote(hardState: HardState | undefined): HardState | undefined {
   return hardState && { ...hardState, vote: 0n }
-}
-
-function replace<T extends object, Name extends keyof T>(
-  prototype: T,
-  name: Name,
-  make: (original: T[Name]) => T[Name],
-): () => void {
-  const original = prototype[name]
-  prototype[name] = make(original)
-  return () => {
-    prototype[name] = original
-  }
 }
 
 function countVotesTwice(): () => void {

@@ -40,6 +40,8 @@ export interface Surroundings {
   /** Entries that members keep for those who lag; a small number makes for many snapshots. */
   snapshotCatchupEntries: number
   preVote: boolean
+  /** Entries between two checkpoints. */
+  snapshotCount: number
 }
 
 /** What runs between a start and a crash. */
@@ -95,6 +97,7 @@ export class SimulatedMember {
       electionTimeoutMs: 500,
       snapshotCatchupEntries: around.snapshotCatchupEntries,
       preVote: around.preVote,
+      snapshotCount: around.snapshotCount,
     })
   }
 
@@ -198,6 +201,7 @@ export class SimulatedMember {
       },
       saveSnapshot: (snapshot) => {
         running.installing = Math.max(running.installing, snapshot.index)
+        this.#note(() => `saves snapshot ${snapshot.term}/${snapshot.index}`)
         return wal.saveSnapshot(snapshot)
       },
       release: (index) => wal.release(index),

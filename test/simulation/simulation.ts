@@ -2,6 +2,7 @@
 // what goes wrong and when, and what clients ask for; so it replays exactly. First everything goes
 // wrong for a while, then the faults stop, and the cluster has to get on and to agree.
 import assert from 'node:assert/strict'
+import { Checkpointer } from '../../src/server/checkpoint.js'
 import type { Recovered } from '../../src/server/recover.js'
 import { crc32c } from '../../src/storage/crc32c.js'
 import { seededRandom } from '../support/fake-files.js'
@@ -11,6 +12,7 @@ import { Cluster } from './cluster.js'
 import { Nemesis } from './faults.js'
 import { History } from './history.js'
 import { perfectNetwork } from './network.js'
+import { replace } from './replace.js'
 import { VirtualTime } from './virtual-time.js'
 
 export interface SimulationOptions {
@@ -40,9 +42,26 @@ export async function simulate(
   seed: number,
   options: SimulationOptions = {},
 ): Promise<SimulationResult> {
-  const simulation = new Simulation(seed, options)
-  return simulation.run()
+  const putBack = replace(Checkpointer.prototype, 'onApplied', countAsLarge)
+  try {
+    return await new Simulation(seed, options).run()
+  } finally {
+    putBack()
+  }
 }
+
+/**
+ * Members write a checkpoint when it is due by the number of entries and by their size. Those of a
+ * simulation are small, so each batch counts for as large as it takes.
+ */
+function countAsLarge(original: Checkpointer['onApplied']): Checkpointer['onApplied'] {
+  return function (this: Checkpointer, entries) {
+    const [first] = entries
+    original.call(this, first === undefined ? [] : [...entries, { ...first, Data: large }])
+  }
+}
+
+const large = Buffer.alloc(16 * 1024 * 1024)
 
 class Simulation {
   readonly #seed: number
@@ -73,6 +92,7 @@ class Simulation {
       bend,
       snapshotCatchupEntries: [3, 10, 50][random(3)] ?? 10,
       preVote: random(3) > 0,
+      snapshotCount: [10, 40, 10_000][random(3)] ?? 40,
     })
     const { network, members } = this.#cluster
     network.onSend = (message) => this.#checks.onSend(message)
