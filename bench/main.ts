@@ -4,6 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import path from 'node:path'
+import { clusterLoad } from './cluster.js'
 import { fill } from './dataset.js'
 import { lineText, type Print } from './figures.js'
 import {
@@ -29,6 +30,7 @@ interface Part {
 const parts: Readonly<Record<string, Part>> = {
   get: { run: coldGet, needsEtcd: false },
   server: { run: serverLoad, needsEtcd: true },
+  cluster: { run: clusterLoad, needsEtcd: true },
   start: { run: serverStart, needsEtcd: true },
   puts: { run: manyPuts, needsEtcd: true },
   large: { run: largeGet, needsEtcd: true },
