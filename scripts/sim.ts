@@ -19,6 +19,8 @@ const first = Number(values.seed)
 const count = Number(values.seeds ?? 1)
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
+/** A long run says now and then how far it is. */
+const progressEvery = 250
 /** Seeds that a mutation may need to be found. */
 const mutationSeeds = 300
 
@@ -37,19 +39,24 @@ async function main(): Promise<void> {
   const startedMs = performance.now()
   const totals: Record<string, number> = {}
   let failed = 0
-  for (let seed = first; seed < first + count; seed++) {
+  const summary = (done: number): string => {
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
+    return `${done} seeds, ${failed} failed, ${seconds} s ${JSON.stringify(totals)}`
+  }
+  for (let done = 0; done < count; done++) {
+    const seed = first + done
     const result = await simulate(seed, { keepTrace: values.seeds === undefined })
     if (values.seeds === undefined) print(result.trace.join('\n'))
     for (const [name, value] of Object.entries(result.figures)) {
       totals[name] = (totals[name] ?? 0) + value
     }
-    if (result.failure === undefined) continue
-    failed++
-    print(`seed ${seed} failed: ${result.failure}`)
+    if (result.failure !== undefined) {
+      failed++
+      print(`seed ${seed} failed: ${result.failure}`)
+    }
+    if (done % progressEvery === progressEvery - 1) print(summary(done + 1))
   }
-  const seconds = (performance.now() - startedMs) / 1000
-  print(`${count} seeds, ${failed} failed, ${seconds.toFixed(1)} s`)
-  print(JSON.stringify(totals))
+  print(summary(count))
   process.exitCode = failed > 0 ? 1 : 0
 }
 

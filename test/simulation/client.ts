@@ -36,8 +36,8 @@ export interface ClientParts {
   note(line: () => string): void
 }
 
-/** How long a client waits for an answer. */
-const patienceMs = 4_000
+/** How long clients wait for an answer: some soon ask another member. */
+const patiencesMs = [300, 1_500, 4_000]
 /** Up to so long it thinks before the next call. */
 const thinkMs = 60
 /** Of a hundred answers so many get lost on their way back. */
@@ -47,6 +47,7 @@ export class Client {
   readonly #parts: ClientParts
   /** What it saw last, to swap. */
   readonly #seen = new Map<string, string | undefined>()
+  readonly #patienceMs: number
   #count = 0
   isStopped = false
   /** Writes that were answered. */
@@ -54,6 +55,7 @@ export class Client {
 
   constructor(parts: ClientParts) {
     this.#parts = parts
+    this.#patienceMs = patiencesMs[parts.random(patiencesMs.length)] ?? 0
   }
 
   start(): void {
@@ -97,7 +99,7 @@ export class Client {
       this.start()
     }
     const isLost = random(100) < lostPercent
-    time.after(patienceMs, () => end())
+    time.after(this.#patienceMs, () => end())
     running.life.mourn(() => end())
     running.life.after(random(3), () => {
       ask(running.service, key, call).then(
