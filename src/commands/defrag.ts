@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import { durationText } from '../output/duration.js'
 import { type CommandContext, CommandError, defineCommand } from './context.js'
-import { elapsedNs, endpointList, messageOf, withEndpoint } from './endpoints.js'
+import { elapsedNs, endpointList, isFatal, messageOf, withEndpoint } from './endpoints.js'
 
 export interface DefragOptions {
   cluster: boolean
@@ -18,7 +18,13 @@ export async function runDefrag(ctx: CommandContext, options: DefragOptions): Pr
     const start = ctx.clock.now()
     const failure = await withEndpoint(ctx, endpoint, ({ maintenance }) =>
       maintenance.defragment(ctx.commandBudget()()),
-    ).then(() => undefined, messageOf)
+    ).then(
+      () => undefined,
+      (error) => {
+        if (isFatal(error)) throw error
+        return messageOf(error)
+      },
+    )
     const took = `took ${durationText(elapsedNs(ctx, start))}`
     if (failure === undefined) {
       await ctx.write(`Finished defragmenting etcd member[${endpoint}]. ${took}\n`)

@@ -11,7 +11,7 @@ import {
   defineCommand,
   defineGroup,
 } from './context.js'
-import { elapsedNs, endpointList, messageOf, withEndpoint } from './endpoints.js'
+import { elapsedNs, endpointList, isFatal, messageOf, withEndpoint } from './endpoints.js'
 import { fromVariable } from './environment.js'
 import { boolean, int64 } from './values.js'
 
@@ -141,7 +141,6 @@ async function askEach<T>(
       )
       rows.push({ endpoint, response })
     } catch (error) {
-      // A connection that cannot even be made (bad TLS files, a wrong password) fails for all.
       if (isFatal(error)) throw error
       ctx.warn(`Failed to get the ${what} of endpoint ${endpoint} (${messageOf(error)})\n`)
       failures.push(error)
@@ -149,8 +148,6 @@ async function askEach<T>(
   }
   return { rows, failures }
 }
-
-const isFatal = (error: unknown): boolean => error instanceof Error && 'exitCode' in error
 
 export const endpointCommand = defineGroup(
   {

@@ -8,8 +8,11 @@ export async function endpointList(
   { cluster }: { cluster: boolean },
 ): Promise<readonly string[]> {
   if (!cluster) return ctx.globals.endpoints
+  const connection = await ctx.connect().catch((error) => {
+    // The one place where etcdctl does not tell this failure apart by its exit code.
+    throw new CommandError(messageOf(error), { exitCode: 1, cause: error })
+  })
   try {
-    const connection = await ctx.connect()
     const request = { linearizable: true }
     const { members } = await connection.cluster.memberList(request, ctx.commandBudget()())
     return members.flatMap(({ clientURLs }) => clientURLs)
@@ -32,6 +35,9 @@ export async function withEndpoint<T>(
     await connection.close()
   }
 }
+
+/** A connection that cannot even be made (bad TLS files, a wrong password) fails for all. */
+export const isFatal = (error: unknown): boolean => error instanceof Error && 'exitCode' in error
 
 export const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error)

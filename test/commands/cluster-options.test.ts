@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import * as rpc from '../../src/api/gen/rpc.js'
 import { EtcdError } from '../../src/api/rpc-errors.js'
+import { ConnectionError } from '../../src/connection/errors.js'
 import { failing, lastLine, run, type Stand } from './run.js'
 
 describe('words that are refused', () => {
@@ -137,6 +138,22 @@ describe('endpoint', () => {
     expect(lastLine(got)).toBe(
       'Error: failed to fetch endpoints from etcd cluster member list: etcdserver: no leader',
     )
+  })
+
+  test.each([
+    [['endpoint', 'status'], 2],
+    [['endpoint', 'hashkv'], 2],
+    [['defrag'], 2],
+    [['endpoint', 'status', '--cluster'], 1],
+    [['defrag', '--cluster'], 1],
+  ])('a refused password ends %j at once, with exit code %d', async (words, code) => {
+    const connection = () => {
+      throw new ConnectionError('etcdserver: authentication failed')
+    }
+    const got = await run([...words, '--endpoints=a,b'], { connection })
+    expect(got).toMatchObject({ code, stderr: 'Error: etcdserver: authentication failed\n' })
+    expect(got.dialled.length).toBe(1)
+    expect(`${got.stdout}`).toBe('')
   })
 
   const ranged = async () => rpc.RangeResponse.fromPartial({})
