@@ -1,6 +1,7 @@
 // snapshot save: stores the server's database as a file, or writes it to standard output for `-`.
 // The stream, the check of its digest and the file are the business of others; here the words are
 // checked and a person is kept informed.
+import { EtcdError } from '../api/rpc-errors.js'
 import { ConnectionError } from '../connection/errors.js'
 import { type SaveProgress, saveSnapshot } from '../snapshot/save.js'
 import { type CommandContext, CommandError, defineCommand, UsageError } from './context.js'
@@ -29,16 +30,22 @@ export async function runSave(ctx: CommandContext, { file }: SaveOptions): Promi
   }
   // Ctrl-C ends the stream, and with it what there is of the file.
   ctx.catchInterrupts()
-  const saved = await save(ctx, file).catch((error) => {
+  const saved = await save(ctx, file).catch((error: Error) => {
     if (ctx.signal.aborted) throw failure('interrupted, nothing was saved', error)
     // Bad TLS files are words that make no sense, here as everywhere.
     if (error instanceof ConnectionError && error.exitCode === 128) throw error
-    throw failure((error as Error).message, error)
+    throw failure(streamMessage(error), error)
   })
   const version = saved.version === '' ? '' : `Server version ${saved.version}\n`
   const text = `Snapshot saved at ${file}\n${version}`
   if (file === standardOutput) ctx.warn(text)
   else await ctx.write(text)
+}
+
+/** Go's client does not look for etcd's own texts in what ends this stream, and says all of it. */
+function streamMessage(error: Error): string {
+  const { cause } = error
+  return error instanceof EtcdError && cause instanceof Error ? cause.message : error.message
 }
 
 /** Whatever goes wrong has the same exit code. */

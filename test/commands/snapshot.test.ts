@@ -6,6 +6,7 @@ import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { writeBigSnapshot } from '../../scripts/big-snapshot.js'
 import { type DeepPartial, SnapshotResponse } from '../../src/api/gen/rpc.js'
+import { EtcdError } from '../../src/api/rpc-errors.js'
 import { amountText } from '../../src/commands/spinner.js'
 import { ConnectionError } from '../../src/connection/errors.js'
 import { RpcError, Status } from '../../src/grpc/status.js'
@@ -89,6 +90,8 @@ test.each([
   expect(Object.keys(asked[0] as object).includes('deadlineMs')).toBe(deadlineMs !== undefined)
 })
 
+const refusal = new RpcError(Status.permissionDenied, 'etcdserver: permission denied')
+
 test.each([
   ['no digest', [{ blob: database }], undefined, 'sha256 checksum not found [bytes: 4096]'],
   [
@@ -96,6 +99,12 @@ test.each([
     pieces.slice(0, 1),
     new RpcError(Status.unavailable, 'connection lost'),
     'rpc error: code = Unavailable desc = connection lost',
+  ],
+  [
+    'a refusal, which other commands show in the short form',
+    [],
+    new EtcdError('permissionDenied', { cause: refusal }),
+    'rpc error: code = PermissionDenied desc = etcdserver: permission denied',
   ],
 ])('%s: exit code 5, and the file before stays', async (_what, answers, failure, message) => {
   await writeFile(file, 'the one before')
