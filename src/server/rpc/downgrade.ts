@@ -29,12 +29,17 @@ export async function downgrade(parts: ServiceParts, data: Buffer): Promise<Uint
 const nothingToPrepare =
   'a downgrade need not be enabled: etcd from 3.4 on opens the data of this server as they are'
 
+/** 3.6, 3.6.1, 3.6.1-rc.0: the patch and what is behind it do not matter. */
+const versionPattern = /^\d+\.\d+(\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?)?$/
+
 /** @throws EtcdError wrongDowngradeVersionFormat, invalidDowngradeTargetVersion */
 function checkTarget(target: string, current: string): void {
-  if (!/^\d+\.\d+(\.\d+)?$/.test(target)) throw new EtcdError('wrongDowngradeVersionFormat')
-  const [major, minorNumber] = current.split('.').map(Number)
-  const allowed = `${major}.${(minorNumber ?? 0) - 1}`
-  if (minor(target) !== allowed) throw new EtcdError('invalidDowngradeTargetVersion')
+  if (!versionPattern.test(target)) throw new EtcdError('wrongDowngradeVersionFormat')
+  const [major, minorNumber = 0] = current.split('.').map(Number)
+  const [targetMajor, targetMinor] = target.split('.', 2).map(Number)
+  if (targetMajor !== major || targetMinor !== minorNumber - 1) {
+    throw new EtcdError('invalidDowngradeTargetVersion')
+  }
 }
 
 /** 3.7.1 → 3.7 */

@@ -20,6 +20,8 @@ const [validate, enable, cancel] = [0, 1, 2] as const
 test.each([
   [validate, '3.6'],
   [validate, '3.6.4'],
+  [validate, '3.6.0-rc.1+dirty'],
+  [validate, '03.06'],
   [cancel, ''],
 ] as const)(
   'action %d to %s succeeds, and tells the version of the cluster',
@@ -33,6 +35,8 @@ test.each([
 test.each([
   [validate, '3', 'etcdserver: wrong downgrade target version format'],
   [validate, 'x.y', 'etcdserver: wrong downgrade target version format'],
+  [validate, '3.6-rc.1', 'etcdserver: wrong downgrade target version format'],
+  [validate, '3.6.0-rc_1', 'etcdserver: wrong downgrade target version format'],
   [validate, '3.5', 'etcdserver: invalid downgrade target version'],
   [validate, '3.7', 'etcdserver: invalid downgrade target version'],
   [enable, '4.6', 'etcdserver: invalid downgrade target version'],
