@@ -127,7 +127,7 @@ const importMetaUrl = {
 }
 
 /** The server as a library, and what test runners need of it. */
-function libraryBundles() {
+function doorBundles() {
   const esm = { ...common, format: 'esm', banner: { js: requireInModule } }
   const cjs = { ...commonJs, ...importMetaUrl }
   const entry = (name, options, plugins) => {
@@ -148,7 +148,7 @@ function libraryBundles() {
 
 async function bundle() {
   await Promise.all([
-    ...libraryBundles(),
+    ...doorBundles(),
     build({
       ...commonJs,
       entryPoints: ['src/main.ts'],
