@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { AlarmMember, HashKVResponse, StatusResponse } from '../api/gen/rpc.js'
 import { EtcdError } from '../api/rpc-errors.js'
 import type { Connection } from '../connection/connect.js'
+import { ConnectionError } from '../connection/errors.js'
 import type { EndpointAnswer, EndpointHealth } from '../output/format.js'
 import {
   type CommandContext,
@@ -46,7 +47,9 @@ async function health(ctx: CommandContext, endpoint: string): Promise<EndpointHe
   try {
     connection = await ctx.connect({ endpoints: [endpoint] })
   } catch (error) {
-    return { endpoint, health: false, tookNs: undefined, error: messageOf(error) }
+    // Only what this endpoint may have said; words that make no sense are not about its health.
+    if (!(error instanceof ConnectionError) || error.exitCode === 128) throw error
+    return { endpoint, health: false, tookNs: undefined, error: error.message }
   }
   const budget = ctx.commandBudget()
   const start = ctx.clock.now()

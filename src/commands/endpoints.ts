@@ -1,6 +1,7 @@
 // endpoints.ts: which endpoints a command goes through one by one: those of --endpoints or, with
 // --cluster, every client URL of every member.
 import type { Connection } from '../connection/connect.js'
+import { ConnectionError } from '../connection/errors.js'
 import { type CommandContext, CommandError } from './context.js'
 
 export async function endpointList(
@@ -9,8 +10,9 @@ export async function endpointList(
 ): Promise<readonly string[]> {
   if (!cluster) return ctx.globals.endpoints
   const connection = await ctx.connect().catch((error) => {
+    if (!(error instanceof ConnectionError)) throw error
     // The one place where etcdctl does not tell this failure apart by its exit code.
-    throw new CommandError(messageOf(error), { exitCode: 1, cause: error })
+    throw new CommandError(error.message, { exitCode: 1, cause: error })
   })
   try {
     const request = { linearizable: true }

@@ -36,6 +36,7 @@ export async function runMoveLeader(
     })
     if (isDone) return
   }
+  if (endpoints.length === 0) await ctx.connect() // which tells that there are none
   throw new UsageError(`no leader endpoint given at [${endpoints.join(' ')}]`)
 }
 

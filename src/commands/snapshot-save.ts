@@ -5,6 +5,7 @@ import { EtcdError } from '../api/rpc-errors.js'
 import { ConnectionError } from '../connection/errors.js'
 import { type SaveProgress, saveSnapshot } from '../snapshot/save.js'
 import { type CommandContext, CommandError, defineCommand, UsageError } from './context.js'
+import { isFatal } from './endpoints.js'
 import { withSpinner } from './spinner.js'
 
 export interface SaveOptions {
@@ -32,8 +33,9 @@ export async function runSave(ctx: CommandContext, { file }: SaveOptions): Promi
   ctx.catchInterrupts()
   const saved = await save(ctx, file).catch((error: Error) => {
     if (ctx.signal.aborted) throw failure('interrupted, nothing was saved', error)
-    // Bad TLS files are words that make no sense, here as everywhere.
-    if (error instanceof ConnectionError && error.exitCode === 128) throw error
+    // Bad TLS files, formats and domains are words that make no sense, here as everywhere.
+    const isRefused = error instanceof ConnectionError && error.exitCode === 2
+    if (isFatal(error) && !isRefused) throw error
     throw failure(streamMessage(error), error)
   })
   const version = saved.version === '' ? '' : `Server version ${saved.version}\n`

@@ -156,6 +156,36 @@ describe('endpoint', () => {
     expect(`${got.stdout}`).toBe('')
   })
 
+  test.each([
+    ['endpoint', 'status', '--cluster'],
+    ['endpoint', 'health'],
+    ['defrag'],
+    ['snapshot', 'save', 'f'],
+  ])('words that make no sense end %s %s with their own exit code', async (...words) => {
+    const format = await run([...words, '-w=bogus'])
+    expect(format).toMatchObject({ code: 4, stderr: 'Error: unsupported output format\n' })
+    const resolveSrv = failing(new Error('not found'))
+    const domain = await run([...words, '--discovery-srv=d'], { resolveSrv })
+    expect(domain).toMatchObject({ code: 1, dialled: [] })
+    expect(domain.stderr).toMatch(/^Error: dns lookup errors: /)
+  })
+
+  test('bad TLS files are not a matter of health', async () => {
+    const connection = () => {
+      throw new ConnectionError('open /nofile: no such file or directory', { exitCode: 128 })
+    }
+    const got = await run(['endpoint', 'health'], { connection })
+    expect(got).toMatchObject({
+      code: 128,
+      stderr: 'Error: open /nofile: no such file or directory\n',
+    })
+  })
+
+  test('leadership cannot move without endpoints', async () => {
+    const got = await run(['move-leader', '1', '--endpoints='], { connection: 'real' })
+    expect(got).toMatchObject({ code: 2, stderr: 'Error: etcdclient: no available endpoints\n' })
+  })
+
   const ranged = async () => rpc.RangeResponse.fromPartial({})
   const alarms =
     (...list: rpc.DeepPartial<rpc.AlarmMember>[]) =>
