@@ -94,7 +94,7 @@ describe('help', () => {
       '      --consistency string   l: linearizable, s: serializable (default "l")\n',
     )
     expect(text).not.toContain('--endpoints')
-    expect(text).toMatch(/\n\nUse "tsctl options" for a list of global command-line options/)
+    expect(text).toMatch(/[^\n]\nUse "tsctl options" for a list of global command-line options/)
   })
 
   test('groups of commands are listed, each by name', async () => {

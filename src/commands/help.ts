@@ -13,7 +13,7 @@ export function helpText(found: Found, table: readonly Entry[]): string {
   const description = found.declared.description() || found.summary || about
   const hint =
     'Use "tsctl options" for a list of global command-line options (applies to all commands).'
-  return `${description}\n\n${usageText(found, table)}\n${hint}\n`
+  return `${description}\n\n${usageText(found, table)}${hint}\n`
 }
 
 export function usageText(found: Found, table: readonly Entry[]): string {
