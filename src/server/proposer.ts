@@ -28,7 +28,6 @@ export const requestField = {
   authEnable: 1000,
   authDisable: 1011,
   authenticate: 1012,
-  authStatus: 1013,
   authUserAdd: 1100,
   authUserDelete: 1101,
   authUserGet: 1102,

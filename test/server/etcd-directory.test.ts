@@ -37,6 +37,15 @@ async function fill({ kv, lease, maintenance }: Connection): Promise<void> {
   await maintenance.alarm({ action: 2, memberID: '99', alarm: 1 })
 }
 
+/** Questions that some etcd puts into the log, or that a newer one has. */
+async function ask({ auth, maintenance, cluster }: Connection): Promise<void> {
+  expect(await auth.authStatus()).toMatchObject({ enabled: false, authRevision: '1' })
+  await auth.userList()
+  await auth.roleList()
+  await maintenance.downgrade({ action: 2 })
+  await cluster.memberList({ linearizable: true })
+}
+
 /** What a client can see of the whole state. Hashes of old revisions show the history. */
 async function visible({ kv, lease, maintenance, cluster }: Connection) {
   const { kvs, count, header } = await kv.range(everything)
@@ -200,6 +209,7 @@ describeWithEtcd('a directory of the bundled server', () => {
     await rm(`${etcd.dir}/data`, { recursive: true })
     await using embedded = await startEmbedded({ storage: 'disk' })
     await onEndpoint(embedded.endpoint, fill)
+    await onEndpoint(embedded.endpoint, ask)
     const before = await onEndpoint(embedded.endpoint, visible)
     // What kill -9 leaves: the first database, and everything since in the log.
     await cp(embedded.dataDir, `${etcd.dir}/data`, { recursive: true })
