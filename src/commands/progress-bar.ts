@@ -17,7 +17,9 @@ export async function startProgressBar(
 ): Promise<ProgressBar> {
   if (!stderr.isTTY) return { advance() {}, stop() {} }
   const { default: ora } = await import('ora')
-  const spinner = ora({ stream: stderr, discardStdin: false, text: barText(0, total, unit) })
+  // Whether somebody is looking was decided above; ora would also ask the variable CI.
+  const looks = { stream: stderr, discardStdin: false, isEnabled: true }
+  const spinner = ora({ ...looks, text: barText(0, total, unit) })
   let done = 0
   spinner.start()
   return {

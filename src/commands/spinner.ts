@@ -16,7 +16,9 @@ export async function withSpinner<T>(
 ): Promise<T> {
   if (!ctx.stderr.isTTY) return work(() => {})
   const { default: ora } = await import('ora')
-  const spinner = ora({ stream: ctx.stderr, discardStdin: false, text: title })
+  // Whether somebody is looking was decided above; ora would also ask the variable CI.
+  const looks = { stream: ctx.stderr, discardStdin: false, isEnabled: true }
+  const spinner = ora({ ...looks, text: title })
   const startedAt = ctx.clock.now()
   spinner.start()
   try {
