@@ -136,16 +136,15 @@ function swap(key: Buffer, { expected, value }: Extract<Call, { kind: 'swap' }>)
   }
 }
 
-/** One member at a time, so that the others go on; now and then two. */
+/** One member at a time, so that the others go on; now and then two. Kills and pauses take turns. */
 async function makeFaults(run: Run): Promise<{ kills: number; pauses: number }> {
   const { cluster, random, untilMs, note } = run
   const counts = { kills: 0, pauses: 0 }
   const restarts: Promise<void>[] = []
-  while (performance.now() + calmMs + faultMs < untilMs) {
+  for (let isKill = true; performance.now() + calmMs + faultMs < untilMs; isKill = !isKill) {
     await sleep(random(calmMs))
     const chosenCount = random(8) === 0 ? 2 : 1
     const victims = rotated(cluster.members, random(3)).slice(0, chosenCount)
-    const isKill = random(2) === 0
     counts[isKill ? 'kills' : 'pauses'] += victims.length
     note?.(`${isKill ? 'kill' : 'pause'} ${victims.map(({ name }) => name).join(' and ')}`)
     for (const victim of victims) {
