@@ -136,7 +136,7 @@ function swap(key: Buffer, { expected, value }: Extract<Call, { kind: 'swap' }>)
   }
 }
 
-/** One member at a time, so that the others go on; now and then two. Kills and pauses take turns. */
+/** One member at a time, now and then two, so that the others go on; kills and pauses in turn. */
 async function makeFaults(run: Run): Promise<{ kills: number; pauses: number }> {
   const { cluster, random, untilMs, note } = run
   const counts = { kills: 0, pauses: 0 }
