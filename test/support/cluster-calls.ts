@@ -80,4 +80,11 @@ export async function promote(cluster: ProcessCluster, member: ClusterMember): P
       service.memberPromote({ ID }, { deadlineMs: 2_000 }),
     ),
   )
+  // The others may know before the new voter itself does.
+  await eventually('the promoted member knows', () =>
+    withMember(member, async ({ maintenance }) => {
+      const { isLearner } = await maintenance.status()
+      return isLearner ? undefined : true
+    }),
+  )
 }
