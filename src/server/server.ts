@@ -2,25 +2,18 @@
 // opened from the disk upward and closed from the network downward, and what was opened is closed
 // again when a later step fails.
 import { etcdVersion } from '../api/version.js'
-import { Passwords } from '../auth/password.js'
-import { AuthStore } from '../auth/store.js'
-import type { Tokens } from '../auth/token.js'
 import type { Handler } from '../grpc/server.js'
-import { Lessor, minTtlSeconds } from '../lease/lessor.js'
-import { WatchableStore } from '../mvcc/watchable-store.js'
 import { openDataDir } from '../storage/data-dir.js'
 import { memberHex } from '../storage/schema.js'
-import { Alarms } from './alarm.js'
 import { newTokens } from './auth-tokens.js'
 import { askHash } from './background.js'
-import type { State } from './checkpoint.js'
 import { ClientPort, type Surroundings } from './client-port.js'
 import { clientTls } from './client-tls.js'
 import { ConfigError, listenAddress, type ServerConfig } from './config.js'
 import { differing } from './corruption.js'
+import { emptyState } from './empty-state.js'
 import { joinCluster } from './join.js'
 import { Member, type Network } from './member.js'
-import { Membership } from './membership.js'
 import { Metrics } from './metrics.js'
 import { newPeerTransport } from './peer/new-transport.js'
 import type { PeerTransport } from './peer/transport.js'
@@ -130,29 +123,6 @@ async function recover(
   const dataDir = own(await openDataDir(config.dataDir, { files, log, ...walDir }))
   const join = (asking: ServerConfig) => joinCluster(asking, identity?.dial)
   return recoverMember(config, dataDir, newState, { files, logger: log, join })
-}
-
-/** The lessor deletes keys through the store. */
-function emptyState(
-  config: ServerConfig,
-  clusterId: bigint,
-  { clock, random, tokens }: Platform & { tokens: Tokens },
-): State {
-  const lessor: Lessor = new Lessor({
-    clock,
-    minTtlSeconds: minTtlSeconds(config),
-    deleteKeys: (keys) => deleteKeys(store, keys),
-  })
-  const store: WatchableStore = new WatchableStore()
-  const auth = new AuthStore({ tokens, passwords: new Passwords(config.bcryptCost, random) })
-  return { store, lessor, auth, alarms: new Alarms(), membership: new Membership(clusterId) }
-}
-
-/** One transaction, so that all keys of a lease go at one revision. */
-function deleteKeys(store: WatchableStore, keys: readonly Buffer[]): void {
-  const txn = store.begin()
-  for (const key of keys) txn.deleteRange(key, undefined)
-  txn.end()
 }
 
 /** A member whose data differ from others' must not serve them. @throws Error naming the others */

@@ -2,21 +2,14 @@
 // on a disk, a clock and a network of the simulation. It can crash at any moment, and starts again
 // from what its disk has kept.
 import type { Entry, HardState } from '../../src/api/gen/raft.js'
-import { Passwords } from '../../src/auth/password.js'
-import { AuthStore } from '../../src/auth/store.js'
-import { Lessor, minTtlSeconds } from '../../src/lease/lessor.js'
-import { WatchableStore } from '../../src/mvcc/watchable-store.js'
 import { type Log, silentLog } from '../../src/platform/log.js'
 import type { Random } from '../../src/platform/random.js'
 import { describeEntry, describeHardState } from '../../src/raft/describe.js'
 import type { MemoryStorage } from '../../src/raft/storage.js'
-import { Alarms } from '../../src/server/alarm.js'
 import { newTokens } from '../../src/server/auth-tokens.js'
-import type { State } from '../../src/server/checkpoint.js'
 import { type ServerConfig, serverConfig } from '../../src/server/config.js'
+import { emptyState } from '../../src/server/empty-state.js'
 import { Member } from '../../src/server/member.js'
-import { Membership } from '../../src/server/membership.js'
-import type { Platform } from '../../src/server/platform.js'
 import { type Joined, type Recovered, recoverMember } from '../../src/server/recover.js'
 import type { ServiceParts } from '../../src/server/rpc/parts.js'
 import { openDataDir } from '../../src/storage/data-dir.js'
@@ -164,7 +157,8 @@ export class SimulatedMember {
     const { files } = this
     const platform = { files, clock, random: seededBytes(this.#around.random), log }
     const tokens = await newTokens(this.#config, platform)
-    const newState = (clusterId: bigint) => emptyState(this.#config, clusterId, platform, tokens)
+    const parts = { ...platform, tokens }
+    const newState = (clusterId: bigint) => emptyState(this.#config, clusterId, parts)
     const owner = { identity: this.name, isAlive: async () => false }
     const dataDir = await openDataDir('/data', { files, log, owner })
     const join = async () => this.#joined
@@ -246,25 +240,4 @@ function seededBytes(random: RandomNumber): Random {
     below: random,
     bytes: (count) => Buffer.from(Array.from({ length: count }, () => random(256))),
   }
-}
-
-/** As startServer() makes it. */
-function emptyState(
-  config: ServerConfig,
-  clusterId: bigint,
-  { clock, random }: Platform,
-  tokens: Awaited<ReturnType<typeof newTokens>>,
-): State {
-  const store = new WatchableStore()
-  const lessor = new Lessor({
-    clock,
-    minTtlSeconds: minTtlSeconds(config),
-    deleteKeys: (keys) => {
-      const txn = store.begin()
-      for (const key of keys) txn.deleteRange(key, undefined)
-      txn.end()
-    },
-  })
-  const auth = new AuthStore({ tokens, passwords: new Passwords(config.bcryptCost, random) })
-  return { store, lessor, auth, alarms: new Alarms(), membership: new Membership(clusterId) }
 }
