@@ -111,6 +111,17 @@ const flags: readonly ServerFlag[] = [
   flag('enable-grpc-gateway', undefined, 'serve the API as JSON, too', (text) => ({
     enableGrpcGateway: boolean(text),
   })),
+  flag('cors', '<urls>', 'origins that may read answers over HTTP; *: all', (text) => ({
+    cors: text.split(',').map((each) => each.trim()),
+  })),
+  flag(
+    'host-whitelist',
+    '<string>',
+    'names for this server in HTTP without TLS; *: all',
+    (text) => ({
+      hostWhitelist: text.split(','),
+    }),
+  ),
   flag('metrics', '<string>', 'basic, or extensive: with durations of calls', (text) => ({
     metrics: oneOf(text, ['basic', 'extensive']),
   })),

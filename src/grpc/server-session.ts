@@ -118,7 +118,8 @@ export class ServerSession {
   }
 }
 
-function peerOf(socket: net.Socket): Peer {
+/** Who is at the other end; the common name is of a certificate that was checked. */
+export function peerOf(socket: net.Socket): Peer {
   const { remoteAddress, remotePort } = socket
   const host = remoteAddress?.includes(':') ? `[${remoteAddress}]` : remoteAddress
   const address = host === undefined ? '@' : `${host}:${remotePort ?? 0}` // @: a unix socket

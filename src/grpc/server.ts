@@ -31,7 +31,7 @@ import { RpcError, Status } from './status.js'
 export type { ServerTls } from './address.js'
 export type { ListenAt } from './listener.js'
 export { rpcErrorOf, type ServerCall } from './server-call.js'
-export type { Peer, ServerKeepalive } from './server-session.js'
+export { type Peer, peerOf, type ServerKeepalive } from './server-session.js'
 export type { ServerStream, StreamHandler } from './server-stream.js'
 export type { UnaryHandler } from './server-unary.js'
 

@@ -13,9 +13,9 @@ export interface ServerConfig {
   walDir: string | undefined
   listenClientUrls: readonly string[]
   advertiseClientUrls: readonly string[]
-  /** Empty: no other member can reach this one, so it stays alone. */
   /** Where HTTP and the JSON gateway are served apart from gRPC; empty: on the same ports. */
   listenClientHttpUrls: readonly string[]
+  /** Empty: no other member can reach this one, so it stays alone. */
   listenPeerUrls: readonly string[]
   initialAdvertisePeerUrls: readonly string[]
   /** Members of the first cluster, this one included: name=url,name=url,... */
@@ -71,6 +71,10 @@ export interface ServerConfig {
   /** Make a certificate for the client port when there is none. */
   autoTls: boolean
   enableGrpcGateway: boolean
+  /** Origins of pages that may read what is answered over plain HTTP; `*`: all. */
+  cors: readonly string[]
+  /** Names that clients without TLS may use for this server over plain HTTP; `*`: all. */
+  hostWhitelist: readonly string[]
   /** Extensive: how long calls take, too. */
   metrics: 'basic' | 'extensive'
   /** Answers before the log is on disk. For throw-away servers only. */
@@ -144,6 +148,8 @@ export const defaultConfig: ServerConfig = {
   clientCertAuth: false,
   autoTls: false,
   enableGrpcGateway: true,
+  cors: ['*'],
+  hostWhitelist: ['*'],
   metrics: 'basic',
   authToken: { kind: 'simple' },
   authTokenTtlSeconds: 300,
@@ -171,6 +177,7 @@ export function serverConfig(given: Partial<ServerConfig>): ServerConfig {
   checkUrls('advertise-client-urls', config.advertiseClientUrls)
   if (config.listenPeerUrls.length > 0) checkUrls('listen-peer-urls', config.listenPeerUrls)
   checkUrls('initial-advertise-peer-urls', config.initialAdvertisePeerUrls)
+  if (config.cors.join() !== '*') checkUrls('cors', config.cors)
   checkTiming(config)
   firstMembers(config)
   return config

@@ -32,6 +32,11 @@ const cases: readonly (readonly [flag: string, text: string, config: Partial<Ser
   ['watch-progress-notify-interval', '90s', { watchProgressNotifyIntervalMs: 90_000 }],
   ['auto-compaction-mode', 'revision', { autoCompactionMode: 'revision' }],
   ['enable-grpc-gateway', 'false', { enableGrpcGateway: false }],
+  ['cors', '*', { cors: ['*'] }],
+  ['cors', 'http://a:1, https://b:2', { cors: ['http://a:1', 'https://b:2'] }],
+  ['host-whitelist', 'a,b', { hostWhitelist: ['a', 'b'] }],
+  // As etcd does, whatever its help says: nothing is listed then but no name at all.
+  ['host-whitelist', '', { hostWhitelist: [''] }],
   ['metrics', 'extensive', { metrics: 'extensive' }],
   ['cert-file', 'c.pem', { certFile: 'c.pem' }],
   ['key-file', 'k.pem', { keyFile: 'k.pem' }],

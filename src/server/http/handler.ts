@@ -2,14 +2,15 @@
 // ask, and the JSON gateway.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { clusterVersion, etcdVersion } from '../../api/version.js'
-import type { Handler } from '../../grpc/server.js'
+import { type Handler, peerOf } from '../../grpc/server.js'
 import { requestOverheadBytes } from '../config.js'
 import type { Metrics } from '../metrics.js'
 import type { ServiceParts } from '../rpc/parts.js'
+import { type Admission, admission } from './access-control.js'
 import { debugVars } from './debug-vars.js'
 import { isGatewayPath, serveGateway } from './gateway.js'
 import { healthReply, isProbePath, type NoteCheck, probeReply } from './health.js'
-import { json, type Reply } from './reply.js'
+import { json, type Reply, send, textError } from './reply.js'
 
 export interface HttpParts {
   service: ServiceParts
@@ -25,56 +26,72 @@ export function handleHttp(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  for (const [name, value] of corsHeaders) response.setHeader(name, value)
+  answer(parts, request, response).catch((error: Error) => {
+    const { log } = parts.service
+    log.warn('http request failed', { path: request.url ?? '', error: error.message })
+    if (response.headersSent) response.destroy()
+    else send(response, textError(500, error.message))
+  })
+}
+
+async function answer(
+  parts: HttpParts,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const url = urlOf(request)
   if (url === undefined) {
-    response.writeHead(400).end('malformed request target\n')
+    send(response, textError(400, 'malformed request target'))
     return
   }
-  const { config, log } = parts.service
-  if (isGatewayPath(url.pathname) && config.enableGrpcGateway && request.method !== 'OPTIONS') {
+  const { refusal, headers } = admissionOf(parts.service, request, url)
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+  const { config } = parts.service
+  if (refusal !== undefined) send(response, refusal)
+  else if (request.method === 'OPTIONS') send(response, { status: 200, body: '' })
+  else if (isGatewayPath(url.pathname) && config.enableGrpcGateway) {
     const receiveMaxBytes = config.maxRequestBytes + requestOverheadBytes
-    const gateway = { ...parts, receiveMaxBytes, pathname: url.pathname }
-    serveGateway(gateway, request, response).catch((error: Error) => {
-      log.warn('gateway request failed', { path: url.pathname, error: error.message })
-      response.destroy()
-    })
-    return
-  }
-  reply(parts, url, request.method ?? 'GET').then(
-    ({ status, body, type }) => {
-      if (type !== undefined) response.setHeader('Content-Type', type)
-      if (status === 405) response.setHeader('Allow', 'GET')
-      response.writeHead(status).end(body)
-    },
-    (error: Error) => response.writeHead(500).end(`${error.message}\n`),
-  )
+    await serveGateway({ ...parts, receiveMaxBytes, pathname: url.pathname }, request, response)
+  } else send(response, await reply(parts, url, request.method ?? 'GET'))
 }
 
 /** Undefined for a target that is none, as in `GET //`. */
 function urlOf({ url = '/' }: IncomingMessage): URL | undefined {
   try {
-    return new URL(url, 'http://localhost')
+    return new URL(url, base)
   } catch {
     return undefined
   }
 }
 
-const corsHeaders = [
-  ['Access-Control-Allow-Methods', 'POST, GET, OPTIONS, PUT, DELETE'],
-  ['Access-Control-Allow-Origin', '*'],
-  ['Access-Control-Allow-Headers', 'accept, content-type, authorization'],
-] as const
+/** A target is a path as a rule; one that is a whole URL names the host, too. */
+const base = 'http://localhost'
 
-async function reply(parts: HttpParts, url: URL, method: string): Promise<Reply> {
-  if (method === 'OPTIONS') return { status: 200, body: '' }
-  const answer = answerer(url.pathname)
-  if (answer === undefined) return notFound
-  if (method !== 'GET') return { status: 405, body: 'Method Not Allowed\n' }
-  return (await answer(parts, url)) ?? notFound
+function admissionOf(
+  { config, auth }: ServiceParts,
+  { headers, socket, url = '/' }: IncomingMessage,
+  { host, pathname }: URL,
+): Admission {
+  const { cors, hostWhitelist, clientCertAuth, enableGrpcGateway } = config
+  const isCommonNameUser = clientCertAuth && enableGrpcGateway && auth.isEnabled
+  const visit = {
+    host: /^[a-z]+:/i.test(url) ? host : (headers.host ?? String(headers[':authority'] ?? '')),
+    origin: headers.origin ?? '',
+    isTls: 'encrypted' in socket,
+    commonName: peerOf(socket).commonName ?? '',
+    isGateway: isGatewayPath(pathname),
+  }
+  return admission({ cors, hostWhitelist, isCommonNameUser }, visit)
 }
 
-const notFound: Reply = { status: 404, body: '404 page not found\n' }
+async function reply(parts: HttpParts, url: URL, method: string): Promise<Reply> {
+  const found = answerer(url.pathname)
+  if (found === undefined) return notFound
+  if (method !== 'GET') return textError(405, 'Method Not Allowed')
+  return (await found(parts, url)) ?? notFound
+}
+
+const notFound = textError(404, '404 page not found')
 
 type Answer = (parts: HttpParts, url: URL) => Promise<Reply | undefined> | Reply
 
@@ -87,9 +104,9 @@ function answerer(pathname: string): Answer | undefined {
 
 const answers: Readonly<Record<string, Answer>> = {
   '/health': async ({ service, noteHealth }, { searchParams }) => {
-    const answer = await healthReply(service, searchParams)
-    noteHealth(answer.status === 200)
-    return answer
+    const health = await healthReply(service, searchParams)
+    noteHealth(health.status === 200)
+    return health
   },
   '/version': ({ service }) => versionReply(service),
   '/metrics': ({ metrics }) => ({ status: 200, type: metricsType, body: metrics.text() }),

@@ -1,15 +1,14 @@
 // health.ts: whether the member is well, for machines that ask by HTTP. /health is the older
-// question, answered as JSON; /livez (is it alive: restart it if not) and /readyz (may it be given
-// requests) are lists of named checks.
+// question, answered as JSON which, as in etcd, calls itself plain text; /livez (is it alive:
+// restart it if not) and /readyz (may it be given requests) are lists of named checks.
 import { AlarmType } from '../../api/gen/rpc.js'
 import type { ServiceParts } from '../rpc/parts.js'
-import { json, type Reply } from './reply.js'
+import { type Reply, text, textError } from './reply.js'
 
 export async function healthReply(parts: ServiceParts, options: URLSearchParams): Promise<Reply> {
   const reason = await sickness(parts, options)
-  if (reason === '') return { status: 200, type: json, body: '{"health":"true","reason":""}' }
-  const body = `{"health":"false","reason":${JSON.stringify(reason)}}\n`
-  return { status: 503, type: json, body }
+  if (reason === '') return { status: 200, type: text, body: '{"health":"true","reason":""}' }
+  return textError(503, `{"health":"false","reason":${JSON.stringify(reason)}}`)
 }
 
 /** Why the member is not healthy, in etcd's words; empty when it is. */
@@ -75,7 +74,7 @@ export async function probeReply(
   }
   const shown = !isGood || searchParams.has('verbose') ? lines.join('') : ''
   const body = isGood ? `${shown}ok\n` : shown
-  return { status: isGood ? 200 : 503, type: 'text/plain; charset=utf-8', body }
+  return { status: isGood ? 200 : 503, type: text, isNosniff: true, body }
 }
 
 async function failure(check: Check, parts: ServiceParts): Promise<string | undefined> {
