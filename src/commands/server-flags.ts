@@ -108,6 +108,9 @@ const flags: readonly ServerFlag[] = [
   flag('listen-client-http-urls', '<urls>', 'where to serve HTTP apart from gRPC', (text) => ({
     listenClientHttpUrls: text === '' ? [] : list(text),
   })),
+  flag('listen-metrics-urls', '<urls>', 'where to serve metrics and health alone', (text) => ({
+    listenMetricsUrls: text === '' ? [] : list(text),
+  })),
   flag('enable-grpc-gateway', undefined, 'serve the API as JSON, too', (text) => ({
     enableGrpcGateway: boolean(text),
   })),

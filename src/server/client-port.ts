@@ -1,13 +1,12 @@
 // client-port.ts: where clients come in: gRPC, plain HTTP and the JSON gateway on each of
-// --listen-client-urls, or gRPC alone where --listen-client-http-urls names places for the rest.
-import { createServer, type Server as HttpServer } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+// --listen-client-urls, or gRPC alone where --listen-client-http-urls names places for the rest;
+// and Prometheus, on --listen-metrics-urls.
 import { type GrpcServer, type Handler, newGrpcServer, type ServerTls } from '../grpc/server.js'
 import type { Clock } from '../platform/clock.js'
 import { CallMetrics } from './call-metrics.js'
 import { ConfigError, listenAddress, requestOverheadBytes } from './config.js'
-import { type HttpParts, handleHttp } from './http/handler.js'
+import { type HttpParts, handleHttp, handleMetrics } from './http/handler.js'
+import { type HttpListener, listenHttp } from './http/http-listener.js'
 import { registerMember } from './member-metrics.js'
 import type { Metrics, Sample } from './metrics.js'
 import type { ServiceParts } from './rpc/parts.js'
@@ -46,7 +45,7 @@ export class ClientPort {
   readonly #isBackground: boolean
   readonly #grpc: GrpcServer
   readonly #http: HttpParts
-  readonly #httpServers: HttpServer[] = []
+  readonly #httpListeners: HttpListener[] = []
   readonly #stopGraceMs: number
 
   constructor(service: ServiceParts, metrics: Metrics, around: Surroundings) {
@@ -82,66 +81,66 @@ export class ClientPort {
 
   /** The URLs listened on. Port 0 takes a free port; the URL returned names it. */
   async listen(tls: ServerTls | undefined): Promise<string[]> {
-    const { config } = this.#service
+    const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls } = this.#service.config
     const endpoints: string[] = []
-    for (const url of config.listenClientUrls) {
+    for (const url of listenClientUrls) {
+      const flag = '--listen-client-urls'
       const { at, isTls } = listenAddress(url)
-      const { port } = await this.#grpc.listen(isTls ? { ...at, tls: needed(tls, url) } : at)
+      const where = isTls ? { ...at, tls: needed(tls, `${flag}: TLS`, url) } : at
+      const { port } = await named(flag, this.#grpc.listen(where))
       endpoints.push('port' in at && at.port === 0 ? url.replace(/:0\/?$/, `:${port}`) : url)
     }
-    for (const url of config.listenClientHttpUrls) await this.#listenHttp(url, tls)
-    if (this.#isBackground) this.#grpc.unref()
+    for (const url of listenClientHttpUrls) {
+      await this.#listenHttp('--listen-client-http-urls', url, tls, handleHttp)
+    }
+    for (const url of listenMetricsUrls) {
+      await this.#listenHttp('--listen-metrics-urls', url, tls, handleMetrics)
+    }
+    if (this.#isBackground) {
+      for (const listener of [this.#grpc, ...this.#httpListeners]) listener.unref()
+    }
     return endpoints
   }
 
   /** Breaks every connection; clients may come again at once. */
   dropConnections(): void {
     this.#grpc.cutConnections()
-    for (const server of this.#httpServers) server.closeAllConnections()
+    for (const listener of this.#httpListeners) listener.cut()
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#grpc.close(this.#stopGraceMs), ...this.#httpServers.map(closeHttp)])
+    const closing = this.#httpListeners.map((listener) => listener.close())
+    await Promise.all([this.#grpc.close(this.#stopGraceMs), ...closing])
   }
 
-  async #listenHttp(url: string, tls: ServerTls | undefined): Promise<void> {
+  async #listenHttp(
+    flag: string,
+    url: string,
+    tls: ServerTls | undefined,
+    handle: typeof handleHttp,
+  ): Promise<void> {
     const { at, isTls } = listenAddress(url)
-    const handle = handleHttp.bind(undefined, this.#http)
-    const server = isTls
-      ? createTlsServer(tlsOptions(needed(tls, url)), handle)
-      : createServer(handle)
-    this.#httpServers.push(server)
-    const where = 'path' in at ? { path: at.path } : { host: at.host, port: at.port }
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(where, () => {
-        server.off('error', reject)
-        resolve()
-      })
+    const listening = listenHttp(at, isTls ? needed(tls, `${flag}: TLS`, url) : undefined, {
+      onRequest: (request, response) => handle(this.#http, request, response),
     })
-    const address = server.address() as AddressInfo | string | null
-    const port = typeof address === 'object' ? (address?.port ?? 0) : 0
-    this.#service.log.info('serving http', { url, port })
+    const listener = await named(flag, listening)
+    this.#httpListeners.push(listener)
+    this.#service.log.info('serving http', { flag, url, port: listener.port })
   }
 }
 
-function closeHttp(server: HttpServer): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve())
-    server.closeAllConnections()
-  })
+/** A port that is taken is a mistake in the flag. @throws ConfigError */
+async function named<T>(flag: string, listening: Promise<T>): Promise<T> {
+  try {
+    return await listening
+  } catch (error) {
+    throw new ConfigError(`${flag}: ${(error as Error).message}`, { cause: error })
+  }
 }
 
-function tlsOptions({ cert, key, ca, requireClientCert = false }: ServerTls) {
-  const authority = ca === undefined ? {} : { ca, requestCert: true }
-  return { cert, key, ...authority, rejectUnauthorized: requireClientCert }
-}
-
-function needed(tls: ServerTls | undefined, url: string): ServerTls {
+function needed(tls: ServerTls | undefined, what: string, url: string): ServerTls {
   if (tls !== undefined) return tls
-  throw new ConfigError(
-    `--listen-client-urls: TLS needs --cert-file and --key-file, or --auto-tls: ${url}`,
-  )
+  throw new ConfigError(`${what} needs --cert-file and --key-file, or --auto-tls: ${url}`)
 }
 
 /** What the health checks gave last, and how often they gave what. */

@@ -15,6 +15,8 @@ export interface ServerConfig {
   advertiseClientUrls: readonly string[]
   /** Where HTTP and the JSON gateway are served apart from gRPC; empty: on the same ports. */
   listenClientHttpUrls: readonly string[]
+  /** Where /metrics and health checks are served once more, and nothing else. */
+  listenMetricsUrls: readonly string[]
   /** Empty: no other member can reach this one, so it stays alone. */
   listenPeerUrls: readonly string[]
   initialAdvertisePeerUrls: readonly string[]
@@ -117,6 +119,7 @@ export const defaultConfig: ServerConfig = {
   listenClientUrls: [defaultClientUrl],
   advertiseClientUrls: [defaultClientUrl],
   listenClientHttpUrls: [],
+  listenMetricsUrls: [],
   listenPeerUrls: [defaultPeerUrl],
   initialAdvertisePeerUrls: [defaultPeerUrl],
   initialCluster: `default=${defaultPeerUrl}`,
@@ -177,6 +180,9 @@ export function serverConfig(given: Partial<ServerConfig>): ServerConfig {
   checkUrls('advertise-client-urls', config.advertiseClientUrls)
   if (config.listenPeerUrls.length > 0) checkUrls('listen-peer-urls', config.listenPeerUrls)
   checkUrls('initial-advertise-peer-urls', config.initialAdvertisePeerUrls)
+  if (config.listenMetricsUrls.length > 0) {
+    checkUrls('listen-metrics-urls', config.listenMetricsUrls)
+  }
   if (config.cors.join() !== '*') checkUrls('cors', config.cors)
   checkTiming(config)
   firstMembers(config)

@@ -32,6 +32,12 @@ const cases: readonly (readonly [flag: string, text: string, config: Partial<Ser
   ['watch-progress-notify-interval', '90s', { watchProgressNotifyIntervalMs: 90_000 }],
   ['auto-compaction-mode', 'revision', { autoCompactionMode: 'revision' }],
   ['enable-grpc-gateway', 'false', { enableGrpcGateway: false }],
+  [
+    'listen-metrics-urls',
+    'http://a:4,https://b:5',
+    { listenMetricsUrls: ['http://a:4', 'https://b:5'] },
+  ],
+  ['listen-metrics-urls', '', { listenMetricsUrls: [] }],
   ['cors', '*', { cors: ['*'] }],
   ['cors', 'http://a:1, https://b:2', { cors: ['http://a:1', 'https://b:2'] }],
   ['host-whitelist', 'a,b', { hostWhitelist: ['a', 'b'] }],

@@ -21,38 +21,42 @@ export interface HttpParts {
   noteHealth(isGood: boolean): void
 }
 
+/** What clients may ask. */
 export function handleHttp(
   parts: HttpParts,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  answer(parts, request, response).catch((error: Error) => {
-    const { log } = parts.service
-    log.warn('http request failed', { path: request.url ?? '', error: error.message })
-    if (response.headersSent) response.destroy()
-    else send(response, textError(500, error.message))
+  guarded(parts, request, response, async (url) => {
+    const { refusal, headers } = admissionOf(parts.service, request, url)
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    const { config } = parts.service
+    if (refusal !== undefined) send(response, refusal)
+    else if (request.method === 'OPTIONS') send(response, { status: 200, body: '' })
+    else if (isGatewayPath(url.pathname) && config.enableGrpcGateway) {
+      const receiveMaxBytes = config.maxRequestBytes + requestOverheadBytes
+      await serveGateway({ ...parts, receiveMaxBytes, pathname: url.pathname }, request, response)
+    } else send(response, await reply(parts, url, request.method ?? 'GET'))
   })
 }
 
-async function answer(
-  parts: HttpParts,
+/** Whatever goes wrong, the client hears of it. */
+function guarded(
+  { service }: HttpParts,
   request: IncomingMessage,
   response: ServerResponse,
-): Promise<void> {
+  answer: (url: URL) => Promise<void>,
+): void {
   const url = urlOf(request)
   if (url === undefined) {
     send(response, textError(400, 'malformed request target'))
     return
   }
-  const { refusal, headers } = admissionOf(parts.service, request, url)
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-  const { config } = parts.service
-  if (refusal !== undefined) send(response, refusal)
-  else if (request.method === 'OPTIONS') send(response, { status: 200, body: '' })
-  else if (isGatewayPath(url.pathname) && config.enableGrpcGateway) {
-    const receiveMaxBytes = config.maxRequestBytes + requestOverheadBytes
-    await serveGateway({ ...parts, receiveMaxBytes, pathname: url.pathname }, request, response)
-  } else send(response, await reply(parts, url, request.method ?? 'GET'))
+  answer(url).catch((error: Error) => {
+    service.log.warn('http request failed', { path: url.pathname, error: error.message })
+    if (response.headersSent) response.destroy()
+    else send(response, textError(500, error.message))
+  })
 }
 
 /** Undefined for a target that is none, as in `GET //`. */
@@ -84,10 +88,25 @@ function admissionOf(
   return admission({ cors, hostWhitelist, isCommonNameUser }, visit)
 }
 
+/** A port that knows nothing but how the member is; whoever may reach it may ask. */
+export function handleMetrics(
+  parts: HttpParts,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  guarded(parts, request, response, async (url) => {
+    const found = isProbePath(url.pathname) || metricsPaths.has(url.pathname)
+    send(response, found ? await reply(parts, url, request.method ?? 'GET') : notFound)
+  })
+}
+
+const metricsPaths: ReadonlySet<string> = new Set(['/metrics', '/health'])
+
 async function reply(parts: HttpParts, url: URL, method: string): Promise<Reply> {
   const found = answerer(url.pathname)
   if (found === undefined) return notFound
-  if (method !== 'GET') return textError(405, 'Method Not Allowed')
+  const isAnyMethod = url.pathname === '/metrics'
+  if (method !== 'GET' && !isAnyMethod) return textError(405, 'Method Not Allowed')
   return (await found(parts, url)) ?? notFound
 }
 

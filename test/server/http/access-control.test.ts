@@ -1,12 +1,11 @@
 // --cors and --host-whitelist: the rules as tables, and the same bytes to a real etcd and to ours,
 // each started with the same flags, whose answers must be equal in status, headers and body.
-import { once } from 'node:events'
-import net from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { serverConfig } from '../../../src/server/config.js'
 import { admission, hostname } from '../../../src/server/http/access-control.js'
 import { type Embedded, startEmbedded } from '../../support/embedded.js'
 import { describeWithEtcd, type RealEtcd, startRealEtcd } from '../../support/real-etcd.js'
+import { type Answer, answerTo } from './raw-answer.js'
 
 test.each([
   ['localhost', 'localhost'],
@@ -52,28 +51,6 @@ test.each([
 ])('--cors=%s is refused with the reason that etcd has', (text, reason) => {
   expect(() => serverConfig({ cors: text.split(',') })).toThrow(`--cors: ${reason}`)
 })
-
-interface Answer {
-  status: string
-  headers: string[]
-  body: string
-}
-
-/** As it came, without what is about the moment and the version of HTTP in use. */
-async function answerTo(endpoint: string, bytes: string): Promise<Answer> {
-  const [host = '', port] = endpoint.split(':')
-  const socket = net.connect(Number(port), host)
-  socket.write(bytes)
-  const pieces: Buffer[] = []
-  socket.on('data', (piece: Buffer) => pieces.push(piece))
-  await once(socket, 'close')
-  const [head = '', ...body] = Buffer.concat(pieces).toString().split('\r\n\r\n')
-  const [first = '', ...lines] = head.split('\r\n')
-  const kept = lines.map((line) => line.replace(/^[^:]*/, (name) => name.toLowerCase()))
-  const moment = /^(date|content-length|connection|keep-alive|transfer-encoding):/
-  const headers = kept.filter((line) => !moment.test(line)).sort()
-  return { status: first.replace(/^HTTP\/1\.\d /, ''), headers, body: body.join('\r\n\r\n') }
-}
 
 const origins = 'http://a.example:1,https://b.example:2'
 const hosts = 'good,::1,odd:1:2'

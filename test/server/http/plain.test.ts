@@ -91,7 +91,7 @@ describe('health', () => {
 describe('other paths', () => {
   test.each([
     ['POST', '/health', 405, 'Method Not Allowed\n'],
-    ['PUT', '/metrics', 405, 'Method Not Allowed\n'],
+    ['PUT', '/version', 405, 'Method Not Allowed\n'],
     ['OPTIONS', '/health', 200, ''],
     ['OPTIONS', '/v3/kv/range', 200, ''],
     ['GET', '/v2/keys', 404, '404 page not found\n'],

@@ -1,0 +1,72 @@
+// http-listener.ts: a port that serves plain HTTP and nothing else: one of
+// --listen-client-http-urls or of --listen-metrics-urls.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import type { ServerTls } from '../../grpc/server.js'
+import type { ListenAddress } from '../config.js'
+
+export interface HttpListener {
+  /** The one taken; 0 for a unix socket. */
+  readonly port: number
+  /** Breaks every connection; clients may come again at once. */
+  cut(): void
+  /** Neither the port nor a connection keeps the process alive from now on. */
+  unref(): void
+  close(): Promise<void>
+}
+
+export interface HttpService {
+  onRequest(request: IncomingMessage, response: ServerResponse): void
+}
+
+/** `tls` is there for URLs of https and unixs. */
+export async function listenHttp(
+  at: ListenAddress['at'],
+  tls: ServerTls | undefined,
+  { onRequest }: HttpService,
+): Promise<HttpListener> {
+  const server =
+    tls === undefined ? createServer(onRequest) : createTlsServer(tlsOptions(tls), onRequest)
+  const sockets = socketsOf(server)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(at, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  const address = server.address()
+  const cut = () => {
+    for (const socket of sockets) socket.destroy()
+  }
+  return {
+    port: typeof address === 'object' ? (address?.port ?? 0) : 0,
+    cut,
+    unref() {
+      server.unref()
+      for (const socket of sockets) socket.unref()
+      server.on('connection', (socket: Socket) => socket.unref())
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        cut()
+      }),
+  }
+}
+
+/** Those that are open; Node's own list forgets what was upgraded. */
+function socketsOf(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  return sockets
+}
+
+function tlsOptions({ cert, key, ca, requireClientCert = false }: ServerTls) {
+  const authority = ca === undefined ? {} : { ca, requestCert: true }
+  return { cert, key, ...authority, rejectUnauthorized: requireClientCert }
+}
