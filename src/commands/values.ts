@@ -53,9 +53,9 @@ export function decimal(text: string): bigint {
 }
 
 const bases: readonly (readonly [prefix: RegExp, base: string, digits: RegExp])[] = [
-  [/^0x/i, '0x', /^(_?[0-9a-f])+$/i],
-  [/^0b/i, '0b', /^(_?[01])+$/],
-  [/^0o/i, '0o', /^(_?[0-7])+$/],
+  [/^0[xX]/, '0x', /^(_?[0-9a-fA-F])+$/],
+  [/^0[bB]/, '0b', /^(_?[01])+$/],
+  [/^0[oO]/, '0o', /^(_?[0-7])+$/],
   [/^0(?=.)/, '0o', /^(_?[0-7])+$/],
   [/^(?=[0-9])/, '', /^[0-9](_?[0-9])*$/],
 ]
@@ -85,25 +85,23 @@ const durationMaxMs = 2 ** 63 / 1e6
 
 /** A duration in milliseconds: `300ms`, `1.5s`, `2m3s`, `0`. */
 export function durationMs(text: string): number {
-  const quoted = goQuote(text)
+  const invalid = (): ValueError => new ValueError(`time: invalid duration ${goQuote(text)}`)
   const [, sign = '', body = ''] = /^([+-]?)(.*)$/s.exec(text) ?? []
   if (body === '0') return 0
   let total = 0
   let rest = body
   do {
     const [part, number = '', unit = ''] = /^([0-9]*\.?[0-9]*)([^0-9.]*)/.exec(rest) ?? []
-    if (part === undefined || !/[0-9]/.test(number)) {
-      throw new ValueError(`time: invalid duration ${quoted}`)
-    }
-    if (unit === '') throw new ValueError(`time: missing unit in duration ${quoted}`)
+    if (part === undefined || !/[0-9]/.test(number)) throw invalid()
+    if (unit === '') throw new ValueError(`time: missing unit in duration ${goQuote(text)}`)
     const scale = Object.hasOwn(unitMs, unit) ? unitMs[unit] : undefined
     if (scale === undefined) {
-      throw new ValueError(`time: unknown unit ${goQuote(unit)} in duration ${quoted}`)
+      throw new ValueError(`time: unknown unit ${goQuote(unit)} in duration ${goQuote(text)}`)
     }
     total += Number(number) * scale
     rest = rest.slice(part.length)
   } while (rest !== '')
-  if (total >= durationMaxMs) throw new ValueError(`time: invalid duration ${quoted}`)
+  if (total >= durationMaxMs) throw invalid()
   return sign === '-' ? -total : total
 }
 

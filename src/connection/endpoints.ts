@@ -50,9 +50,11 @@ interface Parsed {
   secure: boolean | undefined
 }
 
+/** In any case of letters; the flag `i` would take a millisecond of every command to set up. */
+const schemeAndRest = /^([Uu][Nn][Ii][Xx][Ss]?(?=:)|[A-Za-z][A-Za-z0-9+.-]*(?=:\/\/))?:?(.*)$/s
+
 function parseEndpoint(text: string): Parsed {
-  const [, scheme = '', rest = ''] =
-    /^(unixs?(?=:)|[a-z][a-z0-9+.-]*(?=:\/\/))?:?(.*)$/is.exec(text) ?? []
+  const [, scheme = '', rest = ''] = schemeAndRest.exec(text) ?? []
   switch (scheme.toLowerCase()) {
     case '':
       return { target: hostAndPort(text, text), secure: undefined }

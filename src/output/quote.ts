@@ -87,11 +87,12 @@ function isPrintableCode(code: number): boolean {
 }
 
 function isNewerThanUnicode15(code: number): boolean {
-  return newer.some(([from, to]) => code >= from && code <= to)
+  newerRanges ??= parsedRanges()
+  return newerRanges.some(([from, to]) => code >= from && code <= to)
 }
 
 /** Printable characters that Unicode 15.1, 16.0 and 17.0 added, in hexadecimal. */
-const newer = (
+const newer =
   '88f 897 c5c cdc 1acf-1add 1ae0-1aeb 1b4e-1b4f 1b7f 1c89-1c8a 20c1 2427-2429 2b96 2ffc-2fff ' +
   '31e4-31e5 31ef a7cb-a7cf a7d2 a7d4 a7da-a7dc a7f1 fbc3-fbd2 fd90-fd91 fdc8-fdce 105c0-105f3 ' +
   '10940-10959 10d40-10d65 10d69-10d85 10d8e-10d8f 10ec2-10ec7 10ed0-10ed8 10efa-10efc ' +
@@ -102,7 +103,12 @@ const newer = (
   '1e5d0-1e5fa 1e5ff 1e6c0-1e6de 1e6e0-1e6f5 1e6fe-1e6ff 1f6d8 1f777-1f77a 1f8b2-1f8bb ' +
   '1f8c0-1f8c1 1f8d0-1f8d8 1fa54-1fa57 1fa89-1fa8a 1fa8e-1fa8f 1fabe 1fac6 1fac8 1facd 1fadc ' +
   '1fadf 1fae9-1faea 1faef 1fbcb-1fbef 1fbfa 2b73a-2b73f 2cea2-2cead 2ebf0-2ee5d 323b0-33479'
-)
-  .split(' ')
-  .map((range) => range.split('-').map((hex) => Number.parseInt(hex, 16)))
-  .map(([from = 0, to = from]) => [from, to] as const)
+
+/** The same as numbers, made when a character first asks. */
+let newerRanges: readonly (readonly [from: number, to: number])[] | undefined
+
+const parsedRanges = () =>
+  newer
+    .split(' ')
+    .map((range) => range.split('-').map((hex) => Number.parseInt(hex, 16)))
+    .map(([from = 0, to = from]) => [from, to] as const)

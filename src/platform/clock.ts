@@ -21,8 +21,14 @@ export interface Clock {
 // Taken when this module is loaded: a test that puts fake timers in the place of these later means
 // its own code, and must not stop the server that it talks to.
 const { setTimeout, setInterval, clearTimeout, clearInterval } = globalThis
-const now = performance.now.bind(performance)
+const { hrtime } = process
 const wall = Date.now.bind(Date)
+
+/** Not performance.now(): the first use of `performance` loads modules, which a `get` would pay. */
+function now(): number {
+  const [seconds, nanoseconds] = hrtime()
+  return seconds * 1000 + nanoseconds / 1e6
+}
 
 /** The machine's clock. Its timers do not keep the process alive by themselves. */
 export const systemClock: Clock = {
