@@ -32,7 +32,7 @@ import {
   snapshotSent,
 } from './leader.js'
 import type { ProgressState } from './progress.js'
-import { nobody, Raft, type RaftConfig, type ReadState, type SoftState } from './raft.js'
+import { nobody, Raft, type RaftConfig, type ReadState, type Role, type SoftState } from './raft.js'
 import { step, tick } from './step.js'
 import { metadataOf } from './storage.js'
 
@@ -117,6 +117,11 @@ export class RawNode {
     this.#raft = new Raft(config)
     this.#softState = { leader: this.#raft.leader, role: this.#raft.role }
     this.#hardState = config.storage.initialState().hardState
+  }
+
+  /** As it is now, which a Ready may not have told yet. */
+  get role(): Role {
+    return this.#raft.role
   }
 
   /** One unit of time has passed. */

@@ -26,7 +26,9 @@ export function revokeExpired({ lessor, auth, proposer, clock, log }: ExpiryPart
   const revoke = async (id: bigint) => {
     pending.add(id)
     try {
-      await proposer.propose(requestField.leaseRevoke, revocation(id), auth.rootIdentity)
+      // Not as one that was a leader: the next one has given the lease more time.
+      const terms = { who: auth.rootIdentity, asLeader: true }
+      await proposer.propose(requestField.leaseRevoke, revocation(id), terms)
     } catch (error) {
       log.warn('failed to revoke lease', { 'lease-id': id.toString(16), error: String(error) })
     } finally {

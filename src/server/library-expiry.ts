@@ -17,7 +17,7 @@ export async function expireLeases(parts: ServiceParts): Promise<void> {
 async function revoke({ proposer, auth }: ServiceParts, id: bigint): Promise<void> {
   const request = LeaseRevokeRequest.encode({ ID: id.toString() }).finish()
   try {
-    await proposer.propose(requestField.leaseRevoke, request, auth.rootIdentity)
+    await proposer.propose(requestField.leaseRevoke, request, { who: auth.rootIdentity })
   } catch (error) {
     // A client was faster.
     if (!(error instanceof EtcdError && error.code === 'leaseNotFound')) throw error

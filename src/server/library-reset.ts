@@ -35,15 +35,15 @@ export async function resetOnDisk(parts: ServiceParts): Promise<void> {
   store.cancelWatchers(reason)
   for (const id of lessor.leases()) {
     const request = LeaseRevokeRequest.encode({ ID: id.toString() }).finish()
-    await proposer.propose(requestField.leaseRevoke, request, who)
+    await proposer.propose(requestField.leaseRevoke, request, { who })
   }
   for (const { memberId, alarm } of alarms.list()) {
     const request = AlarmRequest.encode({ action: 2, memberID: memberId.toString(), alarm })
-    await proposer.propose(requestField.alarm, request.finish(), who)
+    await proposer.propose(requestField.alarm, request.finish(), { who })
   }
   const everything = { key: Buffer.from([0]), range_end: Buffer.from([0]), prev_kv: false }
   const request = DeleteRangeRequest.encode(everything).finish()
-  await proposer.propose(requestField.deleteRange, request, who)
+  await proposer.propose(requestField.deleteRange, request, { who })
   await forgetHistory(parts)
 }
 
@@ -53,7 +53,7 @@ async function forgetHistory({ store, proposer, auth, size }: ServiceParts): Pro
   if (revision <= store.compactRevision) return
   const request = CompactionRequest.encode({ revision: String(revision), physical: false })
   const { compaction } = requestField
-  const outcome = await proposer.propose(compaction, request.finish(), auth.rootIdentity)
+  const outcome = await proposer.propose(compaction, request.finish(), { who: auth.rootIdentity })
   if (outcome.kind === 'compaction') await outcome.removed
   size.defragment()
 }
@@ -61,5 +61,5 @@ async function forgetHistory({ store, proposer, auth, size }: ServiceParts): Pro
 /** What was asked for before has come out of the log. */
 async function settled({ proposer, auth }: ServiceParts): Promise<void> {
   const nothing = AlarmRequest.encode({ action: 0, memberID: '0', alarm: 0 }).finish()
-  await proposer.propose(requestField.alarm, nothing, auth.rootIdentity)
+  await proposer.propose(requestField.alarm, nothing, { who: auth.rootIdentity })
 }

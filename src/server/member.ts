@@ -31,7 +31,8 @@ import { peerHandlers } from './peer-handlers.js'
 import { PeerLink } from './peer-link.js'
 import type { Platform } from './platform.js'
 import { Proposer } from './proposer.js'
-import { publishAttributes, publishVersion } from './publisher.js'
+import { Publication } from './publication.js'
+import { publishVersion } from './publisher.js'
 import { DatabaseSize, quotaCheck } from './quota.js'
 import { newRaft } from './raft-settings.js'
 import { installSnapshot, saveSnapshot } from './received-snapshot.js'
@@ -74,17 +75,16 @@ export class Member {
   readonly #applier: Applier
   readonly #checkpointer: Checkpointer | undefined
   readonly #node: Node
+  readonly #leases: LeaderLeases
   #timers: readonly Cancellable[] = []
   readonly #leadership: Leadership
   readonly #versions: VersionMonitor
+  readonly #publication: Publication
   /** How others reach this member and it them; undefined for one that stays alone. */
   readonly transport: PeerTransport | undefined
   readonly #peers: PeerLink | undefined
-  #isPublished = false
   #isAbandoned = false
-  #isReady = false
   #clientUrls: readonly string[] = []
-  #becomeReady: () => void = () => {}
   #fail: (error: Error) => void = () => {}
 
   constructor(config: ServerConfig, recovered: Recovered, platform: Platform, network?: Network) {
@@ -92,12 +92,6 @@ export class Member {
     this.#config = config
     this.#recovered = recovered
     this.#platform = platform
-    this.ready = new Promise((resolve) => {
-      this.#becomeReady = () => {
-        this.#isReady = true
-        resolve()
-      }
-    })
     this.failed = new Promise((resolve) => {
       this.#fail = resolve
     })
@@ -105,10 +99,13 @@ export class Member {
     this.#applier = this.#newApplier()
     this.#checkpointer = newCheckpointer(config, recovered, platform, this.#applier)
     this.#node = this.#newNode()
+    this.#leases = this.#newLeases()
     this.transport = network?.newTransport(this.#newPeerHandlers())
     this.#peers = this.#linkPeers()
     this.#leadership = this.#newLeadership()
     this.service = this.#newService()
+    this.#publication = this.#newPublication()
+    this.ready = this.#publication.ready
     this.#versions = this.#newVersionMonitor()
   }
 
@@ -158,32 +155,7 @@ export class Member {
       lessor.promote(this.#config.electionTimeoutMs)
       this.#versions.check()
     }
-    this.#publish()
-  }
-
-  /** A lone member is its own witness; in a cluster the others are told, once they agree how. */
-  #publish(): void {
-    const { state, memberId: id } = this.#recovered
-    const { membership } = state
-    const { name } = this.#config
-    if (membership.size === 1) {
-      if (this.#isReady || membership.member(id) === undefined) return
-      membership.publish(id, { name, clientUrls: this.#clientUrls })
-      this.#becomeReady()
-      return
-    }
-    if (this.#isPublished || membership.agreedVersion === undefined) return
-    this.#isPublished = true
-    const attributes = { id, name, clientUrls: this.#clientUrls }
-    publishAttributes(this.service.proposer, attributes, membership.agreedVersion).then(
-      () => this.#becomeReady(),
-      (error: Error) => {
-        this.#isPublished = false
-        if (error instanceof EtcdError && error.code === 'stopped') return
-        this.#platform.clock.after(this.#config.heartbeatIntervalMs, () => this.#publish())
-        this.#platform.log.warn('failed to publish this member', { error: error.message })
-      },
-    )
+    this.#publication.attempt(this.#clientUrls)
   }
 
   #onLeader(leader: bigint, isLeader: boolean): void {
@@ -243,6 +215,7 @@ export class Member {
     return peerHandlers({
       ...this.#recovered,
       node: this.#node,
+      leases: this.#leases,
       files: this.#platform.files,
       promote: (id) => this.service.reconfigurer.promote(id),
       onRemoved: () => this.#onRemoved(),
@@ -256,6 +229,19 @@ export class Member {
     this.#peers?.connectAll()
   }
 
+  #newLeases(): LeaderLeases {
+    const { memberId, state } = this.#recovered
+    return new LeaderLeases({
+      ...state,
+      memberId,
+      node: this.#node,
+      clock: this.#platform.clock,
+      requestTimeoutMs: requestTimeoutMs(this.#config),
+      electionTimeoutMs: this.#config.electionTimeoutMs,
+      peerAsk: this.#peerAsk,
+    })
+  }
+
   #newLeadership(): Leadership {
     const { memberId, state } = this.#recovered
     const { electionTimeoutMs } = this.#config
@@ -266,6 +252,19 @@ export class Member {
       requestTimeoutMs: requestTimeoutMs(this.#config),
       membership: state.membership,
       transport: this.transport,
+    })
+  }
+
+  #newPublication(): Publication {
+    const { memberId: id, state } = this.#recovered
+    return new Publication({
+      id,
+      name: this.#config.name,
+      membership: state.membership,
+      proposer: this.service.proposer,
+      clock: this.#platform.clock,
+      log: this.#platform.log,
+      retryMs: this.#config.heartbeatIntervalMs,
     })
   }
 
@@ -370,7 +369,7 @@ export class Member {
       proposer,
       reconfigurer: new Reconfigurer({ ...reach, proposer, transport, clock }),
       ids,
-      leases: new LeaderLeases({ ...reach, lessor: state.lessor }),
+      leases: this.#leases,
       peerAsk,
       handOver: async (to) => {
         if (!node.isLeader) throw new EtcdError('notLeader')
@@ -379,7 +378,7 @@ export class Member {
       },
       leaderless: this.#leaderless,
       isLearner: () => membership.member(memberId)?.isLearner ?? false,
-      whenReady: () => (this.#isReady ? undefined : this.ready),
+      whenReady: () => (this.#publication.isReady ? undefined : this.ready),
       headers: new Headers({ memberId, clusterId }, () => this.#raft.term),
       size,
       clock,

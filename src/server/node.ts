@@ -50,6 +50,15 @@ const readIndexRetryMs = 500
 /** Pause before a save is tried again when the disk is full. */
 const fullDiskRetryMs = 500
 
+/** Until when, and for whom, a proposal may wait for a leader. */
+export interface ProposalTerms {
+  deadlineMs: number
+  /** Who waits for the outcome. Its signal is only looked at in need: to make one costs. */
+  caller?: { readonly signal: AbortSignal } | undefined
+  /** What only a leader may want: it neither waits nor is it passed on to another one. */
+  asLeader?: boolean | undefined
+}
+
 interface ReadBatch {
   readonly startedMs: number
   readonly waiters: { resolve(): void; reject(error: Error): void }[]
@@ -60,8 +69,12 @@ export class Node {
   readonly #options: NodeOptions
   #ticker: Timer | undefined
   #applied: number
-  /** As many as requests may wait: each belongs to one. */
-  #held: { data: Buffer; deadlineMs: number }[] = []
+  /** Proposals that no leader has taken yet. As many as requests may wait: each belongs to one. */
+  #held: (ProposalTerms & { data: Buffer })[] = []
+  /** A Ready is out. */
+  #isHandling = false
+  /** The save under way waits for room; until there is some, this member is as good as cut off. */
+  #isDiskFull = false
   #wake: () => void = () => {}
   #stopping = false
   #hasFailed = false
@@ -120,15 +133,22 @@ export class Node {
 
   /**
    * Without a leader, or while it is being replaced, the proposal waits for the next one until its
-   * deadline on the clock. False: it waits.
-   * @throws EtcdError stopped
+   * deadline on the clock, or until its caller has gone: nothing is proposed for somebody who was
+   * told already that there is no answer.
+   * @throws EtcdError stopped; noSpace while the disk is full; notLeader for a leader's own matter
    */
-  propose(data: Buffer, deadlineMs: number): boolean {
+  propose(data: Buffer, terms: ProposalTerms): void {
     if (this.#stopping) throw new EtcdError('stopped')
-    const isTaken = this.#parts.raft.propose(data)
-    if (!isTaken) this.#held.push({ data, deadlineMs })
+    if (this.#isDiskFull) throw new EtcdError('noSpace')
+    const { raft } = this.#parts
+    const isLeader = raft.role === 'leader'
+    if (terms.asLeader === true && !isLeader) throw new EtcdError('notLeader')
+    // What a follower passes on leaves with the next Ready. Until the one under way is saved, which
+    // may take until the disk has room again, it is better kept here, where it can be given up.
+    const isTaken = (isLeader || !this.#isHandling) && raft.propose(data)
+    if (!isTaken && terms.asLeader === true) throw new EtcdError('notLeader')
+    if (!isTaken) this.#held.push({ ...terms, data })
     this.#wake()
-    return isTaken
   }
 
   proposeConfChange(change: ConfChange): boolean {
@@ -148,7 +168,8 @@ export class Node {
 
   /** A message from another member. What contradicts the log ends this member, not the caller. */
   step(message: Message): void {
-    if (this.#stopping) return
+    // Answers would have to wait for the disk; raft survives the loss, and its leader sends again.
+    if (this.#stopping || this.#isDiskFull) return
     try {
       this.#parts.raft.step(message)
     } catch (error) {
@@ -196,7 +217,9 @@ export class Node {
   }
 
   #tick(): void {
-    this.#parts.raft.tick()
+    const { raft } = this.#parts
+    // With a full disk a leader finds out that nobody answers; others have nothing to ask for.
+    if (!this.#isDiskFull || raft.role === 'leader') raft.tick()
     this.#expireReads()
     this.#wake()
   }
@@ -205,8 +228,12 @@ export class Node {
     const { raft } = this.#parts
     try {
       while (!this.#stopping) {
-        if (raft.hasReady()) await this.#handle(raft.ready())
-        else await new Promise<void>((resolve) => (this.#wake = resolve))
+        this.#proposeHeld()
+        if (raft.hasReady()) {
+          this.#isHandling = true
+          await this.#handle(raft.ready())
+          this.#isHandling = false
+        } else await new Promise<void>((resolve) => (this.#wake = resolve))
       }
     } catch (error) {
       this.#failWith(error as Error)
@@ -222,12 +249,14 @@ export class Node {
     this.#parts.onFatal(error)
   }
 
-  /** Proposals that no leader took, as long as somebody still waits for them. */
+  /** Those for whom nobody waits any more are given up; the others go to the leader, if any. */
   #proposeHeld(): void {
+    if (this.#held.length === 0) return
     const now = this.#parts.clock.now()
-    for (const { data, deadlineMs } of this.#held.splice(0)) {
-      if (deadlineMs > now) this.propose(data, deadlineMs)
-    }
+    this.#held = this.#held.filter(({ data, deadlineMs, caller }) => {
+      if (deadlineMs <= now || caller?.signal.aborted === true) return false
+      return this.#leader === 0n || !this.#parts.raft.propose(data)
+    })
   }
 
   async #handle(ready: Ready): Promise<void> {
@@ -236,7 +265,8 @@ export class Node {
     for (const { index, context } of ready.readStates) this.#onReadState(index, context)
     const { messages } = ready
     if (this.#isLeader && messages.length > 0) send(messages)
-    if (ready.snapshot) await this.#parts.saveSnapshot(ready.snapshot)
+    const { snapshot } = ready
+    if (snapshot) await this.#saveUntilRoom(() => this.#parts.saveSnapshot(snapshot))
     const saved = this.#save(ready)
     if (ready.snapshot === undefined) this.#apply(ready.committedEntries)
     if (saved !== undefined) await saved
@@ -270,9 +300,12 @@ export class Node {
   async #saveUntilRoom(save: () => Promise<void>): Promise<void> {
     for (;;) {
       try {
-        return await save()
+        await save()
+        this.#isDiskFull = false
+        return
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOSPC' || this.#stopping) throw error
+        this.#isDiskFull = true
         this.#parts.logger.error('no space left for the log; waiting for room', {
           error: (error as Error).message,
         })
@@ -297,7 +330,6 @@ export class Node {
     this.#leader = leader
     if (leader !== 0n) this.#leadersSeen++
     this.#parts.onLeader(leader, this.#isLeader)
-    if (leader !== 0n) this.#proposeHeld()
   }
 
   /** One ReadIndex at a time; what comes meanwhile shares the next. */

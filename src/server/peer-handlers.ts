@@ -3,6 +3,7 @@ import { clusterVersion, etcdVersion } from '../api/version.js'
 import type { Files } from '../platform/files.js'
 import type { MemberRecord } from '../storage/schema.js'
 import type { State } from './checkpoint.js'
+import type { LeaderLeases } from './leader-leases.js'
 import type { Node } from './node.js'
 import type { PeerHandlers } from './peer/transport.js'
 import { receiveDatabase } from './received-snapshot.js'
@@ -14,6 +15,7 @@ export interface PeerHandlerParts {
   snapDir: string | undefined
   files: Files
   promote(id: bigint): Promise<MemberRecord[]>
+  leases: Pick<LeaderLeases, 'renewHere' | 'timeToLiveHere'>
   onRemoved(): void
 }
 
@@ -21,8 +23,8 @@ export interface PeerHandlerParts {
 const undecidedVersion = '3.0.0'
 
 export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
-  const { node, snapDir, files } = parts
-  const { membership, lessor, store } = parts.state
+  const { node, snapDir, files, leases } = parts
+  const { membership, store } = parts.state
   return {
     step: (message) => node.step(message),
     isRemoved: (id) => membership.isRemoved(id),
@@ -41,9 +43,9 @@ export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
       storage: clusterVersion,
     }),
     promote: (id) => parts.promote(id),
-    renewLease: (id) => lessor.renew(id),
+    renewLease: (id) => leases.renewHere(id),
     async leaseTimeToLive(id, keys) {
-      const lease = lessor.timeToLive(id)
+      const lease = await leases.timeToLiveHere(id)
       return lease && { ...lease, keys: keys ? lease.keys : [] }
     },
     hashKv: (revision) => ({ revision: store.revision, ...store.hashKv(revision) }),

@@ -10,7 +10,7 @@ import type { Identity } from '../auth/token.js'
 import { varintSize, writeVarint } from '../mvcc/key-value.js'
 import type { Clock } from '../platform/clock.js'
 import type { Outcome } from './apply.js'
-import type { Node } from './node.js'
+import type { Node, ProposalTerms } from './node.js'
 import type { RequestIds } from './request-id.js'
 import { encodeV2Request } from './v2-request.js'
 import type { Wait } from './wait.js'
@@ -47,6 +47,12 @@ export const requestField = {
 
 export type RequestField = (typeof requestField)[Exclude<keyof typeof requestField, 'header'>]
 
+/** Who proposes, and for whom. */
+export interface ProposeOptions extends Pick<ProposalTerms, 'caller' | 'asLeader'> {
+  /** What they may do is looked at when the entry is applied. */
+  who?: Identity | undefined
+}
+
 /** Proposals that may wait at a time, as in etcd: more would only wait longer. */
 const waitingMax = 5_000
 
@@ -69,14 +75,17 @@ export class Proposer {
   }
 
   /**
-   * `message`: the encoded request that belongs to `field`. `who` asks for it; what they may do is
-   * looked at when the entry is applied.
-   * @throws EtcdError requestTooLarge, tooManyRequests, timeout, stopped, and whatever
-   *   the application of the entry refuses
+   * `message`: the encoded request that belongs to `field`.
+   * @throws EtcdError requestTooLarge, tooManyRequests, timeout, stopped, noSpace, notLeader, and
+   *   whatever the application of the entry refuses
    */
-  propose(field: RequestField, message: Uint8Array, who?: Identity): Promise<Outcome> {
+  propose(
+    field: RequestField,
+    message: Uint8Array,
+    { who, ...terms }: ProposeOptions = {},
+  ): Promise<Outcome> {
     const id = this.#parts.ids.next()
-    return this.#proposeData(id, entryData(header(id, who), field, message))
+    return this.#proposeData(id, entryData(header(id, who), field, message), terms)
   }
 
   /** A request of the v2 API, as members up to 3.5 speak about themselves. @throws as propose() */
@@ -95,14 +104,18 @@ export class Proposer {
     return this.#parts.wait.givenUpCount
   }
 
-  #proposeData(id: bigint, data: Buffer): Promise<Outcome> {
+  #proposeData(
+    id: bigint,
+    data: Buffer,
+    terms: Pick<ProposalTerms, 'caller' | 'asLeader'> = {},
+  ): Promise<Outcome> {
     const { node, wait } = this.#parts
     if (data.length > this.#requestBytesMax) throw new EtcdError('requestTooLarge')
     if (wait.size >= waitingMax) throw new EtcdError('tooManyRequests')
     const deadlineMs = this.#deadline()
     const outcome = wait.register(id, deadlineMs)
     try {
-      node.propose(data, deadlineMs)
+      node.propose(data, { ...terms, deadlineMs })
     } catch (error) {
       wait.reject(id, error as Error)
     }

@@ -20,7 +20,7 @@ export interface Attributes {
 }
 
 export async function publishAttributes(
-  proposer: Proposer,
+  proposer: Pick<Proposer, 'propose' | 'proposeV2'>,
   { id, name, clientUrls }: Attributes & { id: bigint },
   agreedVersion: string,
 ): Promise<void> {
@@ -36,7 +36,10 @@ export async function publishAttributes(
   await proposer.proposeV2(`/0/members/${memberHex(id)}/attributes`, value)
 }
 
-export async function publishVersion(proposer: Proposer, version: string): Promise<void> {
+export async function publishVersion(
+  proposer: Pick<Proposer, 'propose' | 'proposeV2'>,
+  version: string,
+): Promise<void> {
   if (hasOwnFields(version)) {
     const message = ClusterVersionSetRequest.encode({ ver: version }).finish()
     await proposer.propose(requestField.clusterVersionSet, message)

@@ -12,14 +12,14 @@ import { newManualClock } from '../support/manual-clock.js'
 function logged(who: Identity | undefined): InternalRaftRequest {
   const entries: Buffer[] = []
   const node = {
-    propose: (data: Buffer) => entries.push(data) > 0,
+    propose: (data: Buffer) => void entries.push(data),
     proposeConfChange: () => true,
   }
   const parts = { node, wait: new Wait<Outcome>(), ids: new RequestIds(7n, 0) }
   const limits = { requestBytesMax: 1000, timeoutMs: 1000 }
   const proposer = new Proposer({ ...parts, clock: newManualClock() }, limits)
   const put = PutRequest.fromPartial({ key: Buffer.from('k'), value: Buffer.from('v') })
-  void proposer.propose(requestField.put, PutRequest.encode(put).finish(), who)
+  void proposer.propose(requestField.put, PutRequest.encode(put).finish(), { who })
   return InternalRaftRequest.decode(entries[0] ?? Buffer.alloc(0))
 }
 

@@ -54,7 +54,9 @@ export function authService(parts: ServiceParts): MethodTable {
     AuthEnable: done(f.authEnable, AuthEnableResponse),
     AuthDisable: done(f.authDisable, AuthDisableResponse),
     AuthStatus: unary((_data, call) => status(parts, call)),
-    Authenticate: unary((data) => authenticate(parts, AuthenticateRequest.decode(data))),
+    Authenticate: unary((data, call) =>
+      authenticate(parts, AuthenticateRequest.decode(data), call),
+    ),
     UserAdd: done(f.authUserAdd, AuthUserAddResponse, (data) => hashedUser(parts, data)),
     UserGet: names(f.authUserGet, (header, roles) =>
       AuthUserGetResponse.encode({ header, roles }).finish(),
@@ -151,7 +153,8 @@ async function proposed<K extends Outcome['kind']>(
   { access, proposer }: ServiceParts,
   { field, message, call, kind }: Asked<K>,
 ): Promise<OutcomeOf<K>> {
-  return expected(await proposer.propose(field, message, await access.identify(call)), kind)
+  const who = await access.identify(call)
+  return expected(await proposer.propose(field, message, { who, caller: call }), kind)
 }
 
 /** The applier gives each kind of request its own kind of outcome. */
@@ -178,6 +181,7 @@ async function status({ access, auth, headers, node, store }: ServiceParts, call
 async function authenticate(
   parts: ServiceParts,
   { name, password }: AuthenticateRequest,
+  caller: ServerCall,
 ): Promise<Uint8Array> {
   const { auth, node, proposer, headers } = parts
   await node.linearizable()
@@ -188,7 +192,7 @@ async function authenticate(
       password: '',
       simple_token: auth.tokens.letters(),
     }).finish()
-    const outcome = await proposer.propose(requestField.authenticate, message)
+    const outcome = await proposer.propose(requestField.authenticate, message, { caller })
     const { login, revision } = expected(outcome, 'login')
     if (login.revision !== checkedAt) continue
     const token = asRpcError(() => auth.tokens.issue(login))

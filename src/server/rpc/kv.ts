@@ -81,13 +81,19 @@ async function put(parts: ServiceParts, data: Buffer, call: ServerCall): Promise
   await parts.quotaCheck(putCost(request))
   checkPutRequest(request)
   const who = await parts.access.identify(call)
-  return operation(parts, await parts.proposer.propose(requestField.put, data, who))
+  return operation(
+    parts,
+    await parts.proposer.propose(requestField.put, data, { who, caller: call }),
+  )
 }
 
 async function deleteRange(parts: ServiceParts, data: Buffer, call: ServerCall): Promise<Buffer> {
   checkDeleteRequest(DeleteRangeRequest.decode(data))
   const who = await parts.access.identify(call)
-  return operation(parts, await parts.proposer.propose(requestField.deleteRange, data, who))
+  return operation(
+    parts,
+    await parts.proposer.propose(requestField.deleteRange, data, { who, caller: call }),
+  )
 }
 
 function operation(parts: ServiceParts, outcome: Outcome): Buffer {
@@ -101,7 +107,7 @@ async function txn(parts: ServiceParts, data: Buffer, call: ServerCall): Promise
   checkTxnRequest(request, parts.config.maxTxnOps)
   if (isReadOnly(request)) return readOnlyTxn(parts, request, call)
   const who = await parts.access.identify(call)
-  const outcome = await parts.proposer.propose(requestField.txn, data, who)
+  const outcome = await parts.proposer.propose(requestField.txn, data, { who, caller: call })
   if (outcome.kind !== 'txn') throw new Error(`${outcome.kind} is no outcome of a txn`)
   return txnAnswer(parts.headers.encoded(outcome.revision), outcome.result)
 }
@@ -122,7 +128,7 @@ async function readOnlyTxn(
 async function compact(parts: ServiceParts, data: Buffer, call: ServerCall): Promise<Uint8Array> {
   const { physical } = CompactionRequest.decode(data)
   const who = await parts.access.identify(call)
-  const outcome = await parts.proposer.propose(requestField.compaction, data, who)
+  const outcome = await parts.proposer.propose(requestField.compaction, data, { who, caller: call })
   if (outcome.kind !== 'compaction') throw new EtcdError('compacted')
   if (physical) await outcome.removed
   return CompactionResponse.encode({ header: parts.headers.message(outcome.revision) }).finish()

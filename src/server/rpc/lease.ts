@@ -36,7 +36,7 @@ async function grant(parts: ServiceParts, data: Buffer, call: ServerCall): Promi
   const id = request.ID === '0' ? ids.nextLease().toString() : request.ID
   const named = LeaseGrantRequest.encode({ ...request, ID: id }).finish()
   const who = await access.identify(call)
-  const outcome = await proposer.propose(requestField.leaseGrant, named, who)
+  const outcome = await proposer.propose(requestField.leaseGrant, named, { who, caller: call })
   if (outcome.kind !== 'leaseGrant') throw new Error(`${outcome.kind} is no outcome of a grant`)
   return LeaseGrantResponse.encode({
     header: headers.message(outcome.revision),
@@ -51,7 +51,8 @@ async function revoke(
   data: Buffer,
   call: ServerCall,
 ): Promise<Uint8Array> {
-  await proposer.propose(requestField.leaseRevoke, data, await access.identify(call))
+  const who = await access.identify(call)
+  await proposer.propose(requestField.leaseRevoke, data, { who, caller: call })
   return LeaseRevokeResponse.encode({ header: headers.message(store.revision) }).finish()
 }
 
@@ -65,7 +66,7 @@ async function keepAlive(parts: ServiceParts, stream: ServerStream): Promise<voi
     const { ID } = LeaseKeepAliveRequest.decode(data)
     const header = headers.message(store.revision)
     await checkKeys(parts, [BigInt(ID)], 'write', stream)
-    const ttlSeconds = await parts.leases.renew(BigInt(ID))
+    const ttlSeconds = await parts.leases.renew(BigInt(ID), stream.signal)
     const TTL = String(ttlSeconds ?? 0)
     await stream.write(LeaseKeepAliveResponse.encode({ header, ID, TTL }).finish())
   }
@@ -80,7 +81,7 @@ async function timeToLive(
   const { ID, keys } = LeaseTimeToLiveRequest.decode(data)
   const { revision } = auth
   if (keys) await checkKeys(parts, [BigInt(ID)], 'read', call)
-  const lease = await parts.leases.timeToLive(BigInt(ID), keys)
+  const lease = await parts.leases.timeToLive(BigInt(ID), keys, call.signal)
   // The leader may have answered after the keys were closed to the user.
   if (keys && auth.isEnabled && auth.revision !== revision) throw new EtcdError('authOldRevision')
   return LeaseTimeToLiveResponse.encode({

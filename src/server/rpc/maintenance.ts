@@ -75,7 +75,7 @@ async function alarm(parts: ServiceParts, data: Buffer, call: ServerCall): Promi
   const { action } = AlarmRequest.decode(data)
   if (action !== AlarmAction.GET) await access.require('root', call)
   const who = await access.identify(call)
-  const outcome = await proposer.propose(requestField.alarm, data, who)
+  const outcome = await proposer.propose(requestField.alarm, data, { who, caller: call })
   if (outcome.kind !== 'alarm') throw new Error(`${outcome.kind} is no outcome of an alarm`)
   return AlarmResponse.encode({
     header: headers.message(outcome.revision),
