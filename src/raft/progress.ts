@@ -9,7 +9,9 @@
 //
 // probe -> replicate on an accepted append; replicate -> probe on a refusal or
 // when the member cannot be reached; snapshot -> probe when the transfer is over.
-import { Inflights } from './inflights.js'
+import type { Entry } from '../api/gen/raft.js'
+import { type InflightLimits, Inflights } from './inflights.js'
+import { entriesBytes } from './storage.js'
 
 export type ProgressState = 'probe' | 'replicate' | 'snapshot'
 
@@ -34,12 +36,12 @@ export class Progress {
     next: number
     isLearner: boolean
     recentActive: boolean
-    inflightMax: number
+    inflightLimits: InflightLimits
   }) {
     this.next = start.next
     this.isLearner = start.isLearner
     this.recentActive = start.recentActive
-    this.inflights = new Inflights(start.inflightMax)
+    this.inflights = new Inflights(start.inflightLimits)
   }
 
   get isPaused(): boolean {
@@ -66,15 +68,15 @@ export class Progress {
     this.sentCommit = index
   }
 
-  /** An append with that many entries from `next` on has left. */
-  sentEntries(count: number): void {
+  /** An append with these entries, from `next` on, has left. */
+  sentEntries(entries: readonly Entry[]): void {
     if (this.state === 'probe') {
-      if (count > 0) this.isFlowPaused = true
+      if (entries.length > 0) this.isFlowPaused = true
       return
     }
-    if (count > 0) {
-      this.next += count
-      this.inflights.add(this.next - 1)
+    if (entries.length > 0) {
+      this.next += entries.length
+      this.inflights.add(this.next - 1, entriesBytes(entries))
     }
     // With a full window this append is itself a probe: one, then wait.
     this.isFlowPaused = this.inflights.isFull

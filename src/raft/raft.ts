@@ -36,6 +36,8 @@ export interface RaftConfig {
   messageBytesMax: number
   /** Appends on their way to one member without an answer. */
   inflightMax: number
+  /** What the entries of these appends may take together; default: no limit. */
+  inflightBytesMax?: number
   /** Proposed data not applied yet, beyond which a leader drops proposals; default: no limit. */
   uncommittedBytesMax?: number
   checkQuorum: boolean
@@ -101,7 +103,8 @@ export class Raft {
     const { trace } = config
     this.trace = trace && ((line) => trace(`${describeId(config.id)} ${line}`))
     this.log = new Log(config.storage, { commit: hardState.commit, applied: config.applied })
-    this.tracker = new Tracker(config.inflightMax)
+    const { inflightMax: countMax, inflightBytesMax: bytesMax = Number.POSITIVE_INFINITY } = config
+    this.tracker = new Tracker({ countMax, bytesMax })
     this.tracker.switchTo(restoredMembership(confState), this.log.lastIndex())
     this.term = hardState.term
     this.vote = hardState.vote

@@ -32,6 +32,9 @@ export interface Storage {
 /** What an entry counts for in a size limit: its data, and a little for the rest. */
 export const entryBytes = (entry: Entry): number => (entry.Data?.length ?? 0) + 16
 
+export const entriesBytes = (entries: readonly Entry[]): number =>
+  entries.reduce((sum, entry) => sum + entryBytes(entry), 0)
+
 /** entries[from..to), as many of the first as fit into bytesMax, but at least one. */
 export function sliceToBytes(
   entries: readonly Entry[],

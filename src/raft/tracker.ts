@@ -3,18 +3,19 @@
 
 import type { ConfState } from '../api/gen/raft.js'
 import { confState, type Membership } from './conf-change.js'
+import type { InflightLimits } from './inflights.js'
 import { Progress } from './progress.js'
 import { committedIndex, type VoteResult, voteResult } from './quorum.js'
 
 export class Tracker {
-  readonly #inflightMax: number
+  readonly #inflightLimits: InflightLimits
   #membership: Membership = { voters: [], learners: [] }
   /** Of every voter and learner, by ascending id: loops over it emit messages in that order. */
   #progress = new Map<bigint, Progress>()
   readonly #votes = new Map<bigint, boolean>()
 
-  constructor(inflightMax: number) {
-    this.#inflightMax = inflightMax
+  constructor(inflightLimits: InflightLimits) {
+    this.#inflightLimits = inflightLimits
   }
 
   get membership(): Membership {
@@ -87,6 +88,7 @@ export class Tracker {
   }
 
   #fresh(next: number, isLearner: boolean, recentActive: boolean): Progress {
-    return new Progress({ next, isLearner, recentActive, inflightMax: this.#inflightMax })
+    const inflightLimits = this.#inflightLimits
+    return new Progress({ next, isLearner, recentActive, inflightLimits })
   }
 }

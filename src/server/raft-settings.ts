@@ -7,6 +7,8 @@ import type { Recovered } from './recover.js'
 /** Appends in flight to one follower, and the entries in one of them: etcd's figures. */
 const inflightMax = 512
 const messageBytesMax = 1024 * 1024
+/** etcd has none: a follower that stands still could hold 512 MiB of the leader's log. */
+const inflightBytesMax = 64 * messageBytesMax
 
 export function newRaft(config: ServerConfig, recovered: Recovered, { random }: Platform): RawNode {
   return new RawNode({
@@ -17,6 +19,7 @@ export function newRaft(config: ServerConfig, recovered: Recovered, { random }: 
     applied: recovered.snapshotIndex,
     messageBytesMax,
     inflightMax,
+    inflightBytesMax,
     checkQuorum: true,
     preVote: config.preVote,
     random: (limit) => random.below(limit),

@@ -58,7 +58,7 @@ test('a joint configuration is refused, not guessed at', () => {
 })
 
 test('a newcomer is probed from the end of the log, those who stay keep their progress', () => {
-  const tracker = new Tracker(8)
+  const tracker = new Tracker({ countMax: 8, bytesMax: 1_000 })
   tracker.switchTo({ voters: [1n, 2n], learners: [] }, 5)
   tracker.progress.get(2n)?.acknowledge(4)
   tracker.switchTo({ voters: [2n], learners: [0x10n, 3n].reverse() }, 9)
@@ -71,7 +71,7 @@ test('a newcomer is probed from the end of the log, those who stay keep their pr
 })
 
 test('a repeated vote is one vote', () => {
-  const tracker = new Tracker(8)
+  const tracker = new Tracker({ countMax: 8, bytesMax: 1_000 })
   tracker.switchTo({ voters: [1n, 2n, 3n, 4n, 5n], learners: [] }, 5)
   expect(tracker.recordVote(1n, true)).toBe('pending')
   expect(tracker.recordVote(2n, true)).toBe('pending')

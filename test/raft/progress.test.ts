@@ -1,12 +1,21 @@
 // The three states in which a leader sees a member, move by move.
 import { expect, test } from 'vitest'
+import { type Entry, EntryType } from '../../src/api/gen/raft.js'
 import { Progress } from '../../src/raft/progress.js'
 
 const progressAt = (match: number, next: number): Progress => {
-  const progress = new Progress({ next, isLearner: false, recentActive: true, inflightMax: 2 })
+  const inflightLimits = { countMax: 2, bytesMax: 200 }
+  const progress = new Progress({ next, isLearner: false, recentActive: true, inflightLimits })
   progress.match = match
   return progress
 }
+
+/** Each counts for its data and 16 bytes more. */
+const entries = (count: number, dataBytes = 4): Entry[] =>
+  Array.from({ length: count }, () => {
+    const Data = Buffer.alloc(dataBytes)
+    return { Type: EntryType.EntryNormal, Term: 1, Index: 0, Data }
+  })
 
 const replicating = (match: number): Progress => {
   const progress = progressAt(match, match + 1)
@@ -16,23 +25,37 @@ const replicating = (match: number): Progress => {
 
 test('a probe sends one append with entries, then waits', () => {
   const progress = progressAt(0, 5)
-  progress.sentEntries(0)
+  progress.sentEntries(entries(0))
   expect(progress.isPaused).toBe(false)
-  progress.sentEntries(3)
+  progress.sentEntries(entries(3))
   expect(progress.isPaused).toBe(true)
   expect(progress.next).toBe(5)
 })
 
 test('replicating runs ahead of the answers until the window is full', () => {
   const progress = replicating(4)
-  progress.sentEntries(3)
+  progress.sentEntries(entries(3))
   expect([progress.next, progress.isPaused]).toEqual([8, false])
-  progress.sentEntries(1)
+  progress.sentEntries(entries(1))
   expect([progress.next, progress.isPaused]).toEqual([9, true])
   // An answer to the first makes room; what is beyond it stays in flight.
   expect(progress.acknowledge(7)).toBe(true)
   progress.inflights.freeUpTo(7)
   expect([progress.match, progress.next, progress.isPaused]).toEqual([7, 9, false])
+})
+
+test('few large appends fill the window, too, and the answer to them makes room', () => {
+  const progress = replicating(4)
+  progress.sentEntries(entries(1, 84))
+  expect(progress.isPaused).toBe(false)
+  // One of any size may go while there is any room.
+  progress.becomeReplicate()
+  progress.sentEntries(entries(1, 1_000))
+  expect([progress.next, progress.isPaused]).toEqual([6, true])
+  progress.acknowledge(5)
+  progress.inflights.freeUpTo(5)
+  progress.sentEntries(entries(1, 83))
+  expect(progress.isPaused).toBe(false)
 })
 
 test('an acknowledgement never moves match back', () => {

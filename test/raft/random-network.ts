@@ -80,6 +80,7 @@ export class RandomNetwork {
           electionTicks: 10,
           messageBytesMax: [1, 100, 1 << 20][this.#random(3)] ?? 1,
           inflightMax: 1 + this.#random(4),
+          inflightBytesMax: [1, 100, 1 << 20][this.#random(3)] ?? 1,
           checkQuorum,
           preVote,
           random: this.#random,

@@ -101,6 +101,7 @@ export class ScriptCluster {
       electionTicks: number('election') ?? 3,
       messageBytesMax: number('bytes') ?? 1 << 20,
       inflightMax: number('inflight') ?? 256,
+      inflightBytesMax: number('inflight-bytes') ?? 1 << 30,
       checkQuorum: words.includes('check-quorum'),
       preVote: words.includes('pre-vote'),
       trace: (line) => this.#printed.push(`  ${line}`),
