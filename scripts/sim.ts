@@ -3,6 +3,7 @@
 //     npm run sim -- --seed 42                one seed, with a line an event
 //     npm run sim -- --seed 42 --seeds 1000   42 to 1041, quietly
 //     npm run sim -- --mutations              breaks members on purpose, and looks who notices
+//     npm run sim -- --mutations --only vote  those with that word in their name
 import { parseArgs } from 'node:util'
 import { findMutation, mutations } from '../test/simulation/mutations.js'
 import { simulate } from '../test/simulation/simulation.js'
@@ -12,6 +13,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string' },
     mutations: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
   },
 })
 
@@ -26,6 +28,7 @@ const mutationSeeds = 300
 
 async function tryMutations(): Promise<void> {
   for (const mutation of mutations) {
+    if (!mutation.name.includes(values.only)) continue
     const startedMs = performance.now()
     const found = await findMutation(mutation, { first, count: mutationSeeds })
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)

@@ -195,7 +195,7 @@ function sendAppend(raft: Raft, to: bigint, progress: Progress, need: AppendNeed
   if (entries.length === 0 && need === 'entries only') return false
   const type = MessageType.MsgApp
   raft.send({ type, to, index, logTerm, entries, commit: log.committed })
-  progress.sentEntries(entries)
+  progress.sentEntries(entries.length)
   progress.sentCommit = log.committed
   return true
 }
@@ -285,16 +285,10 @@ function takeHeartbeatResponse(raft: Raft, progress: Progress, message: Message)
   }
 }
 
-/**
- * Moves the commit index to what a majority holds. An entry of an older term is
- * never committed by counting (raft §5.4.2, figure 8): another leader could
- * still replace it.
- */
+/** Moves the commit index to what a majority holds. */
 function commit(raft: Raft): void {
   const { log, tracker, term } = raft
-  const index = tracker.committed()
-  if (index <= log.committed || log.term(index) !== term) return
-  log.commitTo(index)
+  if (!log.commitCounted(tracker.committed(), term)) return
   raft.isBroadcastDue = true
   for (const read of raft.earlyReads.splice(0)) takeRead(raft, read)
 }

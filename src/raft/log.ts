@@ -156,6 +156,17 @@ export class Log {
     this.committed = index
   }
 
+  /**
+   * A leader of `term` has counted a majority that holds everything up to `index`. An entry of an
+   * older term is never committed by counting (raft §5.4.2, figure 8): another leader could still
+   * replace it. False: nothing is newly committed.
+   */
+  commitCounted(index: number, term: number): boolean {
+    if (index <= this.committed || this.term(index) !== term) return false
+    this.commitTo(index)
+    return true
+  }
+
   appliedTo(index: number): void {
     if (index <= this.applied) return
     assert(index <= this.committed, `applied ${index} is beyond commit ${this.committed}`)

@@ -51,6 +51,13 @@ test('a conflict cuts the log there, also below what is stable', () => {
   expect([termsOf(log), log.stableIndex()]).toEqual([[1, 1, 3, 3], 2])
 })
 
+test('counting commits an entry of the own term, and with it those before (raft §5.4.2)', () => {
+  const log = logOf([1, 2, 2, 4])
+  expect([log.commitCounted(3, 4), log.committed]).toEqual([false, 0])
+  expect([log.commitCounted(4, 4), log.committed]).toEqual([true, 4])
+  expect([log.commitCounted(3, 2), log.committed]).toEqual([false, 4])
+})
+
 test('a late and shorter append cuts nothing off', () => {
   const log = logOf([1, 1, 2, 2, 2], 3)
   expect(log.appendAfter({ index: 1, term: 1 }, entriesOf([1, 2], 2), 9)).toBe(3)

@@ -2,7 +2,7 @@
 // Everything is bent from outside: what a member recovers is wrapped, or a method of a part is
 // replaced while a simulation runs. A simulation that does not notice would not notice the same
 // mistake in the code either.
-import { type Entry, EntryType, type HardState } from '../../src/api/gen/raft.js'
+import { type Entry, EntryType, type HardState, MessageType } from '../../src/api/gen/raft.js'
 import { Log } from '../../src/raft/log.js'
 import { RawNode } from '../../src/raft/raw-node.js'
 import { Tracker } from '../../src/raft/tracker.js'
@@ -11,6 +11,7 @@ import { Node } from '../../src/server/node.js'
 import type { Recovered } from '../../src/server/recover.js'
 import type { Wal } from '../../src/storage/wal/writer.js'
 import { FakeFiles } from '../support/fake-files.js'
+import { lateAcknowledgements, lateVotes, oldEntry, type Plot } from './plots.js'
 import { replace } from './replace.js'
 import { type SimulationResult, simulate } from './simulation.js'
 
@@ -18,6 +19,8 @@ export interface Mutation {
   readonly name: string
   /** Takes many seeds to be found. */
   readonly isRare?: boolean
+  /** What brings it to light within a few seeds. */
+  readonly plot?: Plot
   /** Wraps what a member recovered. */
   bend?(recovered: Recovered): void
   /** Replaces what cannot be wrapped; the function returned puts it back. */
@@ -83,6 +86,29 @@ export const mutations: readonly Mutation[] = [
       }),
   },
   {
+    name: 'an entry of an older term is committed by counting',
+    isRare: true,
+    plot: oldEntry,
+    install: () =>
+      replace(Log.prototype, 'commitCounted', (original) => {
+        return function (this: Log, index) {
+          return original.call(this, index, this.term(index) ?? 0)
+        }
+      }),
+  },
+  {
+    name: 'votes of an older term are counted',
+    isRare: true,
+    plot: lateVotes,
+    install: () => countOld(MessageType.MsgVoteResp),
+  },
+  {
+    name: 'acknowledgements of an older term are counted',
+    isRare: true,
+    plot: lateAcknowledgements,
+    install: () => countOld(MessageType.MsgAppResp),
+  },
+  {
     name: 'a follower applies what is not committed yet',
     isRare: true,
     install: () =>
@@ -117,12 +143,14 @@ export const mutations: readonly Mutation[] = [
 /** The first seed at which a mutation is found; undefined when none of them finds it. */
 export async function findMutation(
   { bend, install }: Mutation,
-  seeds: { first: number; count: number },
+  seeds: { first: number; count: number; plot?: Plot | undefined },
 ): Promise<SimulationResult | undefined> {
   const putBack = install?.()
+  const { plot } = seeds
+  const options = { ...(bend && { bend }), ...(plot && { plot }) }
   try {
     for (let seed = seeds.first; seed < seeds.first + seeds.count; seed++) {
-      const result = await simulate(seed, bend === undefined ? {} : { bend })
+      const result = await simulate(seed, options)
       if (result.failure !== undefined) return result
     }
     return undefined
@@ -146,6 +174,16 @@ function bendWal(recovered: Recovered, save: (wal: Wal) => Wal['save']): void {
 
 function withoutVote(hardState: HardState | undefined): HardState | undefined {
   return hardState && { ...hardState, vote: 0n }
+}
+
+/** Yes of an older term is taken as said now. */
+function countOld(type: MessageType): () => void {
+  return replace(RawNode.prototype, 'step', (original) => {
+    return function (this: RawNode, message) {
+      const isOld = message.type === type && !message.reject && message.term < this.term
+      original.call(this, isOld ? { ...message, term: this.term } : message)
+    }
+  })
 }
 
 function countVotesTwice(): () => void {

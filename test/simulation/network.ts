@@ -24,6 +24,18 @@ export const perfectNetwork: NetworkConditions = {
 /** How long a sender waits for a snapshot that nobody answers. */
 const snapshotTimeoutMs = 5_000
 
+/** Messages that something on their way holds up. They are past any cut that comes later. */
+export interface Held {
+  readonly messages: readonly Message[]
+  /** They arrive, in any order; nothing is held up any more. */
+  release(): void
+}
+
+interface Hold {
+  matches(message: Message): boolean
+  messages: Message[]
+}
+
 interface Endpoint {
   readonly id: bigint
   readonly life: Life
@@ -43,6 +55,7 @@ export class SimulatedNetwork {
   readonly #random: (limit: number) => number
   readonly #endpoints = new Map<bigint, Endpoint>()
   readonly #cuts = new Set<string>()
+  readonly #holds = new Set<Hold>()
   #healedMs = 0
 
   constructor(time: VirtualTime, random: (limit: number) => number) {
@@ -53,6 +66,37 @@ export class SimulatedNetwork {
   /** Nothing goes from one to the other any more. */
   cut(from: bigint, to: bigint): void {
     this.#cuts.add(linkName(from, to))
+  }
+
+  /** From now on messages that match do not arrive until they are released. */
+  hold(matches: (message: Message) => boolean): Held {
+    const hold: Hold = { matches, messages: [] }
+    this.#holds.add(hold)
+    return { messages: hold.messages, release: () => this.#release(hold) }
+  }
+
+  /** What was held up arrives, whoever holds it. */
+  releaseAll(): void {
+    for (const hold of this.#holds) this.#release(hold)
+  }
+
+  #release(hold: Hold): void {
+    this.#holds.delete(hold)
+    for (const message of hold.messages.splice(0)) {
+      const bytes = Buffer.from(Message.encode(message).finish())
+      this.#time.after(this.#delay(), () => this.#take(message.from, message.to, bytes))
+    }
+  }
+
+  /** Nothing goes from the first group to the second any more. */
+  cutBetween(some: readonly bigint[], others: readonly bigint[]): void {
+    for (const one of some) for (const other of others) this.cut(one, other)
+  }
+
+  /** Nor back. */
+  separate(some: readonly bigint[], others: readonly bigint[]): void {
+    this.cutBetween(some, others)
+    this.cutBetween(others, some)
   }
 
   heal(): void {
@@ -113,6 +157,11 @@ export class SimulatedNetwork {
       own.life.after(0, () => own.handlers.reportUnreachable(to))
       return
     }
+    const hold = [...this.#holds].find(({ matches }) => matches(message))
+    if (hold !== undefined) {
+      hold.messages.push(message)
+      return
+    }
     const bytes = Buffer.from(Message.encode(message).finish())
     // A proposal that is passed on is no part of raft: nobody would notice that it came twice.
     const mayRepeat = message.type !== MessageType.MsgProp
@@ -124,8 +173,12 @@ export class SimulatedNetwork {
   }
 
   #arrive(from: bigint, to: bigint, bytes: Buffer): void {
+    if (!this.#isCut(from, to)) this.#take(from, to, bytes)
+  }
+
+  #take(from: bigint, to: bigint, bytes: Buffer): void {
     const target = this.#endpoints.get(to)
-    if (target === undefined || isGone(target) || this.#isCut(from, to)) return
+    if (target === undefined || isGone(target)) return
     const take = (): void => {
       if (target.isClosed) return
       if (target.handlers.isRemoved(from)) this.#tellRemoved(from)

@@ -2,6 +2,7 @@
 // what goes wrong and when, and what clients ask for; so it replays exactly. First everything goes
 // wrong for a while, then the faults stop, and the cluster has to get on and to agree.
 import assert from 'node:assert/strict'
+import { Log } from '../../src/raft/log.js'
 import { Checkpointer } from '../../src/server/checkpoint.js'
 import type { Recovered } from '../../src/server/recover.js'
 import { crc32c } from '../../src/storage/crc32c.js'
@@ -12,12 +13,15 @@ import { Cluster } from './cluster.js'
 import { Nemesis } from './faults.js'
 import { History } from './history.js'
 import { perfectNetwork } from './network.js'
+import { lateVotes, oldEntry, type Plot, Plotter, plots } from './plots.js'
 import { replace } from './replace.js'
 import { VirtualTime } from './virtual-time.js'
 
 export interface SimulationOptions {
   /** Keeps a line an event. */
   keepTrace?: boolean
+  /** Begins with this, instead of with one that the seed chooses or with none. */
+  plot?: Plot
   /** Replaces parts of what a member has recovered, to show that it would be noticed. */
   bend?(recovered: Recovered): void
 }
@@ -33,6 +37,8 @@ export interface SimulationResult {
 }
 
 const faultsMs = 12_000
+/** A plot has so much time of its own, before chance has its way. */
+const plotMs = 8_000
 const settleMs = 60_000
 const logCheckMs = 500
 /** Older lines of a trace are forgotten. */
@@ -42,11 +48,19 @@ export async function simulate(
   seed: number,
   options: SimulationOptions = {},
 ): Promise<SimulationResult> {
-  const putBack = replace(Checkpointer.prototype, 'onApplied', countAsLarge)
+  const simulation = new Simulation(seed, options)
+  const putBack = [
+    replace(Checkpointer.prototype, 'onApplied', countAsLarge),
+    replace(Log.prototype, 'entriesFrom', (original) => {
+      return function (this: Log, lo, bytesMax) {
+        return original.call(this, lo, Math.min(bytesMax, simulation.messageBytesMax))
+      }
+    }),
+  ]
   try {
-    return await new Simulation(seed, options).run()
+    return await simulation.run()
   } finally {
-    putBack()
+    for (const each of putBack.reverse()) each()
   }
 }
 
@@ -73,25 +87,34 @@ class Simulation {
   readonly #clients: Client[]
   readonly #trace: string[] = []
   readonly #keepTrace: boolean
+  /** Entries of an append; 1: a single one, as if each were as large as a message may be. */
+  readonly messageBytesMax: number
+  readonly #plot: Plot | undefined
+  #plotter: Plotter | undefined
+  #isSettling = false
   #failure: Error | undefined
   #digest = 0
 
-  constructor(seed: number, { keepTrace = false, bend = () => {} }: SimulationOptions) {
+  constructor(seed: number, { keepTrace = false, plot, bend = () => {} }: SimulationOptions) {
     this.#seed = seed
     this.#random = seededRandom(seed)
     this.#keepTrace = keepTrace
     const random = this.#random
+    const chosen = random(4) === 0 ? plots[random(plots.length)] : undefined
+    this.#plot = plot ?? chosen
+    const isSingle = this.#plot === oldEntry || random(3) === 0
+    this.messageBytesMax = isSingle ? 1 : Number.POSITIVE_INFINITY
     this.#cluster = new Cluster({
       time: this.#time,
       random,
-      size: random(3) === 0 ? 5 : 3,
+      size: this.#plot !== undefined || random(3) === 0 ? 5 : 3,
       note: (line) => this.#note(line),
       onFailure: ({ name }, error) => {
         this.#failure ??= new Error(`${name} cannot go on: ${error.stack}`)
       },
       bend,
       snapshotCatchupEntries: [3, 10, 50][random(3)] ?? 10,
-      preVote: random(3) > 0,
+      preVote: this.#plot !== lateVotes && random(3) > 0,
       snapshotCount: [10, 40, 10_000][random(3)] ?? 40,
     })
     const { network, members } = this.#cluster
@@ -102,7 +125,10 @@ class Simulation {
       const note = (line: () => string) => this.#note(line)
       return new Client({ ...parts, name: `c${at + 1}`, members: () => members, note })
     })
-    this.#time.onEvent = () => this.#checks.check(members)
+    this.#time.onEvent = () => {
+      this.#checks.check(members)
+      this.#plotter?.look()
+    }
   }
 
   async run(): Promise<SimulationResult> {
@@ -126,21 +152,33 @@ class Simulation {
   }
 
   async #disturb(): Promise<void> {
+    this.#cluster.start()
+    for (const client of this.#clients) client.start()
+    await this.#runPlot()
     const nemesis = new Nemesis(this.#cluster, this.#random)
     this.#checks.onLeader = () => nemesis.onLeader()
     this.#checks.onVote = (from) => nemesis.onVote(from)
-    this.#cluster.start()
     nemesis.start()
-    for (const client of this.#clients) client.start()
-    await this.#runUntil(faultsMs)
+    await this.#runUntil(this.#time.now + faultsMs)
     nemesis.isStopped = true
+  }
+
+  async #runPlot(): Promise<void> {
+    if (this.#plot === undefined) return
+    this.#note(() => `plot: ${this.#plot?.name}`)
+    const plotter = new Plotter(this.#plot, this.#cluster, this.#random)
+    this.#plotter = plotter
+    await this.#runUntil(plotMs, () => plotter.isOver)
+    plotter.stop()
   }
 
   /** Everything works again, so every client must get on, and all members reach the same. */
   async #settle(): Promise<void> {
     this.#note(() => 'the faults are over')
     const { network, members } = this.#cluster
+    this.#isSettling = true
     network.heal()
+    network.releaseAll()
     network.conditions = perfectNetwork
     for (const member of members) {
       member.resume()
@@ -166,7 +204,7 @@ class Simulation {
       if (this.#failure !== undefined) throw this.#failure
       this.#checks.checkLogs(this.#cluster.members)
       this.#mix(this.#time.eventCount)
-      if (this.#time.now >= faultsMs) for (const member of this.#cluster.members) member.start()
+      if (this.#isSettling) for (const member of this.#cluster.members) member.start()
     }
   }
 
