@@ -195,7 +195,7 @@ function sendAppend(raft: Raft, to: bigint, progress: Progress, need: AppendNeed
   if (entries.length === 0 && need === 'entries only') return false
   const type = MessageType.MsgApp
   raft.send({ type, to, index, logTerm, entries, commit: log.committed })
-  progress.sentEntries(entries.length)
+  progress.sentEntries(entries)
   progress.sentCommit = log.committed
   return true
 }
