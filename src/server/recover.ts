@@ -156,15 +156,25 @@ async function bootstrapMember(
   const joined = await join(config)
   const born = joined === undefined ? newMember(config) : joiningMember(joined)
   const state = newState(born.clusterId)
-  // The database comes first: a directory with a log but without a database does not open.
   const buckets = captureBuckets(state, { index: 0, term: 0 })
-  await saveDatabase(dataDir.dbFile, buckets, { files })
-  const metadata = { nodeId: born.memberId, clusterId: born.clusterId }
-  const wal = await createWal(dataDir.walDir, metadata, { files, log: logger })
-  if (born.entries.length > 0) await wal.save(born.hardState, born.entries, true)
-  const remotes = joined?.members ?? []
-  return { ...born, state, wal, snapDir: dataDir.snapDir, remotes, ...newborn(born) }
+  const saving = saveDatabase(dataDir.dbFile, buckets, { files })
+  const saved = Promise.allSettled([saving])
+  try {
+    const wal = await createWal(dataDir.walDir, metadataOf(born), {
+      files,
+      log: logger,
+      // A directory with a log but without a database does not open.
+      after: saving,
+      ...(born.entries.length > 0 && { first: born }),
+    })
+    const remotes = joined?.members ?? []
+    return { ...born, state, wal, snapDir: dataDir.snapDir, remotes, ...newborn(born) }
+  } finally {
+    await saved // nothing writes into the directory any more when the start has failed
+  }
 }
+
+const metadataOf = ({ memberId, clusterId }: Born) => ({ nodeId: memberId, clusterId })
 
 /** The same without a directory: nothing outlives the process. */
 export function memoryMember(config: ServerConfig, newState: NewState): Recovered {

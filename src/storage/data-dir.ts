@@ -123,13 +123,18 @@ function foreign(what: string, names: readonly string[], missing: string): DataD
 
 async function makeWritable(place: Place, { files, log }: DataDirOptions): Promise<void> {
   const { dir, memberDir, snapDir, walDir } = place
+  const made: string[] = []
+  const found: string[] = []
   for (const each of [dir, memberDir, snapDir]) {
     try {
       const stat = await files.stat(each)
       if (stat === undefined) {
         await files.makeDir(each)
-        await files.syncDir(path.dirname(each))
-      } else if ((stat.mode & 0o077) !== 0) {
+        made.push(each)
+        continue
+      }
+      found.push(each)
+      if ((stat.mode & 0o077) !== 0) {
         const mode = stat.mode.toString(8)
         log.warn('directory is open to others, 0700 is wanted', { dir: each, mode })
       }
@@ -137,9 +142,17 @@ async function makeWritable(place: Place, { files, log }: DataDirOptions): Promi
       throw unusable('create', each, error)
     }
   }
-  const hasWal = await files.exists(walDir)
-  for (const each of [dir, memberDir, snapDir, ...(hasWal ? [walDir] : [])]) {
-    await touch(each, files)
+  // All at once: they are in one journal, whose first sync is that of the others.
+  await Promise.all(made.map((each) => syncParent(each, files)))
+  if (await files.exists(walDir)) found.push(walDir)
+  for (const each of found) await touch(each, files)
+}
+
+async function syncParent(made: string, files: Files): Promise<void> {
+  try {
+    await files.syncDir(path.dirname(made))
+  } catch (error) {
+    throw unusable('create', made, error)
   }
 }
 

@@ -92,6 +92,30 @@ describe('a power failure', () => {
   )
 })
 
+describe('a power failure during the first start', () => {
+  /** Changes of the disk that a first start makes; the last of these comes after it is over. */
+  const steps = 30
+  let started = 0
+
+  test.each(Array.from({ length: steps }, (_, step) => step))('at step %i', async (step) => {
+    const files = new FakeFiles({ random: seededRandom(step) })
+    files.powerFailsAfter(step)
+    const first = await start(files).catch(() => undefined)
+    if (first !== undefined) started++
+    await first?.server.kill().catch(() => {})
+    await restartAfterCrash(files)
+    const { endpoint } = await start(files)
+    await using connection = await connected(endpoint)
+    await connection.kv.put({ key: Buffer.from('k') })
+    expect((await connection.cluster.memberList({})).members).toHaveLength(1)
+  })
+
+  test('some of the steps were within it, and some behind it', () => {
+    expect(started).toBeGreaterThan(0)
+    expect(started).toBeLessThan(steps)
+  })
+})
+
 describe('a power failure during the last checkpoint', () => {
   const keyCount = 250
   /** Changes of the disk that a stop makes; the last of these comes after it is over. */

@@ -26,11 +26,26 @@ export interface OpenedWal {
   entries: Entry[]
 }
 
-/** Makes a new log in `dir`, which holds none; it appears there complete or not at all. */
+/** What a new log holds from its first moment on. */
+export interface FirstRecords {
+  hardState: HardState
+  entries: readonly Entry[]
+}
+
+export interface CreateOptions extends WalOptions {
+  first?: FirstRecords
+  /** The log appears only after this, and not at all if it fails. */
+  after?: Promise<unknown>
+}
+
+/**
+ * Makes a new log in `dir`, which holds none; it appears there complete or not at all. What it
+ * waits for may go on meanwhile: two files that are synced at the same time share the journal.
+ */
 export async function createWal(
   dir: string,
   metadata: WalMetadata,
-  options: WalOptions,
+  { first, after, ...options }: CreateOptions,
 ): Promise<Wal> {
   const { files } = options
   if ((await files.exists(dir)) && (await listSegments(dir, options)).length > 0) {
@@ -46,14 +61,20 @@ export async function createWal(
     frames.checksum()
     frames.metadata(metadata)
     frames.snapshot({ index: 0, term: 0 })
+    for (const entry of first?.entries ?? []) frames.entry(entry)
+    if (first !== undefined) frames.state(first.hardState)
     await handle.truncate(options.segmentBytes ?? defaultSegmentBytes)
     await handle.write([frames.bytes], 0)
     await handle.sync()
     await files.syncDir(unfinished)
+    await after
     await files.rename(unfinished, dir)
     await files.syncDir(path.dirname(dir))
     const end = { offset: frames.length, crc: frames.crc }
-    return new LogWriter({ dir, options, metadata, segments: [segment], handle, end })
+    const lastIndex = first?.entries.at(-1)?.Index ?? 0
+    const state = first?.hardState
+    const written = { end, lastIndex, ...(state && { state }) }
+    return new LogWriter({ dir, options, metadata, segments: [segment], handle, ...written })
   } catch (error) {
     await handle.close()
     throw error

@@ -1,5 +1,6 @@
 // writer.test.ts: what a caller of the log is promised: order, shared syncs, segments, and what
 // is left of the log after the disk refused something.
+
 import { expect, test } from 'vitest'
 import type { Entry } from '../../../src/api/gen/raft.js'
 import { NoSpaceError, WalBrokenError } from '../../../src/storage/errors.js'
@@ -267,6 +268,41 @@ test('a log is not made over another', async () => {
   const disk = await emptyDisk()
   await (await createWal(dir, metadata, disk.options)).close()
   await expect(createWal(dir, metadata, disk.options)).rejects.toThrow(`wal-dir "${dir}" exists`)
+})
+
+test('a log has its first records from its first moment on', async () => {
+  const disk = await emptyDisk()
+  const first = { hardState: state(2), entries: entries(1, 2) }
+  const wal = await createWal(dir, metadata, { ...disk.options, first })
+  disk.files.crash()
+  expect(wal.lastIndex).toBe(2)
+  const opened = await openWal(dir, origin, disk.options)
+  expect(opened).toMatchObject({ hardState: state(2), entries: entries(1, 2) })
+  await opened.wal.save(undefined, [entry(3)], true)
+  await opened.wal.close()
+  expect(await readBack(disk)).toEqual(entries(1, 3))
+})
+
+test('a log appears only after what it waits for', async () => {
+  const disk = await emptyDisk()
+  let finish = () => {}
+  const after = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  const making = createWal(dir, metadata, { ...disk.options, after })
+  await new Promise((resolve) => setImmediate(resolve)) // all that memory allows is done
+  expect(await disk.files.exists(`${dir}.tmp/${firstName}`)).toBe(true)
+  expect(await disk.files.exists(dir)).toBe(false)
+  finish()
+  await (await making).close()
+  expect(await disk.files.exists(dir)).toBe(true)
+})
+
+test('a log does not appear if what it waits for fails', async () => {
+  const disk = await emptyDisk()
+  const after = Promise.reject(new Error('no database'))
+  await expect(createWal(dir, metadata, { ...disk.options, after })).rejects.toThrow('no database')
+  expect(await disk.files.exists(dir)).toBe(false)
 })
 
 test('a half-made log of an earlier start is no obstacle', async () => {
