@@ -1,15 +1,18 @@
 #!/usr/bin/env node
 // tsctl.js: loads the bundle and sets the exit code, nothing else. CommonJS, because the loader of
 // ES modules alone costs a short command a tenth of its time. The code cache that the build left
-// beside the bundle saves compiling it; another version of V8 refuses the cache and compiles.
+// beside each bundle saves compiling it; another version of V8 refuses the cache and compiles.
 'use strict'
 const fs = require('node:fs')
 const path = require('node:path')
 
 const dist = path.join(__dirname, '..', 'dist')
 
-function load() {
-  const file = path.join(dist, 'tsctl.cjs')
+/** What the bundles export, by file name: one asks for another. */
+const loaded = {}
+
+function load(name) {
+  const file = path.join(dist, name)
   const cachedData = readIfThere(`${file}.${process.versions.v8}.cache`)
   if (cachedData === undefined) {
     require('node:module').enableCompileCache?.() // Node 22.8 keeps a cache of its own
@@ -19,10 +22,15 @@ function load() {
   // The wrapper must be the one that the build compiled with: the cache is for that text.
   const source = `(function (exports, require, module) {${fs.readFileSync(file, 'latin1')}\n})`
   const module = { exports: {} }
-  const requireBeside = (id) => require(id.startsWith('./') ? path.join(dist, id) : id)
   const run = new Script(source, { filename: file, cachedData }).runInThisContext()
   run(module.exports, requireBeside, module)
   return module.exports
+}
+
+function requireBeside(id) {
+  if (!id.startsWith('./')) return require(id)
+  loaded[id] ??= load(id)
+  return loaded[id]
 }
 
 function readIfThere(file) {
@@ -33,7 +41,7 @@ function readIfThere(file) {
   }
 }
 
-const { main, processIo, processWords } = load()
+const { main, processIo, processWords } = requireBeside('./tsctl.cjs')
 main(processWords(), processIo()).then((code) => {
   process.exitCode = code
 })

@@ -1,8 +1,9 @@
 // build.mjs: makes dist/ from src/. Plain JavaScript, so that it runs with node alone.
 //
-//   tsctl.cjs            the command line tool without the server, one file
-//   tsctl.cjs.*.cache    V8's compiled form of it, for the Node that builds
+//   tsctl.cjs            what the commonest commands need
+//   rare.cjs             the other commands; split.mjs says how the two hang together
 //   server.cjs           `tsctl server`, loaded only by that command
+//   *.cache              V8's compiled form of a file, for the Node that builds
 //   chalk.cjs, ...       packages that few commands need
 //   index.js, types/     the library (types only for a package: `--types`, or npm pack)
 //   library.js           the server for programs and tests, worker.js for one in its own thread;
@@ -26,6 +27,7 @@ import path from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import vm from 'node:vm'
 import { build } from 'esbuild'
+import { buildTool } from './split.mjs'
 
 const root = path.join(import.meta.dirname, '..')
 const dist = path.join(root, 'dist')
@@ -39,7 +41,7 @@ const next = path.join(dist, `.next-${process.pid}`)
 const lazyBuiltins = {
   name: 'lazy-builtins',
   setup(context) {
-    const names = /^(node:)?(child_process|crypto)$/
+    const names = /^(node:)?(child_process|crypto|fs\/promises)$/
     context.onResolve({ filter: names }, ({ path: name, namespace }) => {
       if (namespace === 'lazy') return { path: name, external: true }
       return { path: name.replace('node:', ''), namespace: 'lazy' }
@@ -48,6 +50,20 @@ const lazyBuiltins = {
       const keys = Object.keys(await import(`node:${name}`)).filter((key) => key !== 'default')
       const getters = keys.map((key) => `get ${key}() { return require('node:${name}').${key} }`)
       return { contents: `module.exports = { ${getters.join(', ')} }`, loader: 'js' }
+    })
+  },
+}
+
+/** The door of this package brings along what generated code does not use, some 20 KB. */
+const wireAlone = {
+  name: 'wire-alone',
+  setup(context) {
+    context.onResolve({ filter: /^@bufbuild\/protobuf\/wire$/ }, async () => {
+      const wire = await context.resolve('./binary-encoding.js', {
+        kind: 'import-statement',
+        resolveDir: path.join(root, 'node_modules/@bufbuild/protobuf/dist/esm/wire'),
+      })
+      return { ...wire, sideEffects: false }
     })
   },
 }
@@ -149,11 +165,10 @@ function doorBundles() {
 async function bundle() {
   await Promise.all([
     ...doorBundles(),
-    build({
-      ...commonJs,
-      entryPoints: ['src/main.ts'],
-      outfile: path.join(next, 'tsctl.cjs'),
-      plugins: [lazyBuiltins, serverApart, packagesApart],
+    buildTool({
+      root,
+      outdir: next,
+      options: { ...commonJs, plugins: [lazyBuiltins, serverApart, packagesApart, wireAlone] },
     }),
     ...rarePackages.map(packageBundle),
     build({
@@ -175,28 +190,50 @@ async function bundle() {
 }
 
 /**
- * Compiles the bundle as bin/tsctl.js does and runs the commonest commands in it, so that the
- * functions they need are compiled when the cache is taken.
+ * Compiles the bundles as bin/tsctl.js does and runs the commonest commands in them, so that the
+ * functions they need are compiled when the caches are taken.
  */
 async function cacheCode() {
-  const file = path.join(next, 'tsctl.cjs')
+  const loaded = new Map()
+  const { createRequire } = await import('node:module')
+  const requireBuiltin = createRequire(path.join(next, 'tsctl.cjs'))
+  const load = (id) => {
+    if (!/^\.\/(tsctl|rare)\.cjs$/.test(id)) return requireBuiltin(id)
+    if (!loaded.has(id)) loaded.set(id, compiled(path.join(next, id), load))
+    return loaded.get(id).exports
+  }
+  await warmUp(load('./tsctl.cjs'))
+  for (const { file, script } of loaded.values()) {
+    fs.writeFileSync(`${file}.${process.versions.v8}.cache`, script.createCachedData())
+  }
+}
+
+function compiled(file, load) {
   const source = `(function (exports, require, module) {${fs.readFileSync(file, 'latin1')}\n})`
   const script = new vm.Script(source, { filename: file })
   const module = { exports: {} }
-  const { createRequire } = await import('node:module')
-  script.runInThisContext()(module.exports, createRequire(file), module)
-  const { main, processIo } = module.exports
+  script.runInThisContext()(module.exports, load, module)
+  return { file, script, exports: module.exports }
+}
+
+async function warmUp({ main, processIo }) {
   const { endpoint, close } = await standIn()
-  const lines = [['version'], ['get', 'k'], ['put', 'k', 'v'], ['get', 'k', '-w', 'json']]
-  for (const line of lines) {
+  const common = ['version', 'get k', 'put k v', 'del k', 'get k -w json']
+  const rare = ['member list', 'lease list', 'lease grant 1', 'get k -w fields', 'txn']
+  for (const line of [...common, ...rare]) {
     const stdout = new PassThrough()
     const stderr = new PassThrough()
-    const io = { ...processIo(), stdin: Readable.from([]), stdout, stderr, env: {} }
-    const code = await main([...line, '--endpoints', endpoint], io)
-    if (code !== 0) throw new Error(`${line.join(' ')} exits with ${code}: ${stderr.read()}`)
+    const io = {
+      ...processIo(),
+      stdin: Readable.from([Buffer.from('\n\n\n')]),
+      stdout,
+      stderr,
+      env: {},
+    }
+    const code = await main([...line.split(' '), '--endpoints', endpoint], io)
+    if (code !== 0) throw new Error(`${line} exits with ${code}: ${stderr.read()}`)
   }
   await close()
-  fs.writeFileSync(`${file}.${process.versions.v8}.cache`, script.createCachedData())
 }
 
 /**

@@ -105,8 +105,8 @@ export function newSession(parsed: Parsed, io: Io, writing: Writing): Session {
     async printRange(message, options) {
       const { printRange, print } = await format()
       if (printRange === undefined) {
-        const { RangeResponse } = await import('../api/gen/rpc.js')
-        return put(print({ kind: 'get', response: RangeResponse.decode(message), ...options }))
+        const { range } = (await import('../connection/codecs-kv.js')).codecs
+        return put(print({ kind: 'get', response: range.response.decode(message), ...options }))
       }
       for (const piece of printRange(message, options)) await printing.writeThrough(piece)
     },

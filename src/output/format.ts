@@ -1,13 +1,11 @@
 // format.ts: the door of this folder: the choice of a format by its name.
 //
-// formatFor is async because the table module, and with it cli-table3 and chalk, is loaded only
-// when a table is asked for; print itself is synchronous in every format. A format is chosen
+// formatFor is async because a rare format, above all the table with cli-table3 and chalk, is only
+// loaded when it is asked for; print itself is synchronous in every format. A format is chosen
 // before the request and may refuse a result after it: etcdctl stores the key of
 // `put k v -w table` and then fails, and scripts may count on that.
 
-import { newFields } from './fields.js'
 import { newJson } from './json.js'
-import { newProtobuf } from './protobuf.js'
 import type { Format, FormatSettings } from './result.js'
 import { newSimple } from './simple.js'
 import { UnsupportedFormatError } from './unsupported.js'
@@ -39,9 +37,9 @@ export async function formatFor(name: string, settings: FormatSettings): Promise
     case 'json':
       return newJson(settings)
     case 'fields':
-      return newFields(settings)
+      return (await import('./fields.js')).newFields(settings)
     case 'protobuf':
-      return newProtobuf()
+      return (await import('./protobuf.js')).newProtobuf()
     case 'table':
       return (await import('./table.js')).newTable(settings)
     default:
