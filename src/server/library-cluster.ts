@@ -7,7 +7,8 @@
 //     await leader.start()
 //     cluster.partition([cluster.members[0]])              // alone; heal() ends it
 //
-// Data lie in a temporary directory, unless another is given, and go with the cluster.
+// Data lie in a temporary directory, unless another is given, and go with the cluster. Members do
+// not keep the process alive; what a program waits for does.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -163,7 +164,7 @@ class Member implements ClusterMember {
   }
 
   #then(work: () => Promise<void>): Promise<void> {
-    const done = this.#last.then(work)
+    const done = heldOpen(this.#last.then(work))
     this.#last = done.catch(() => {})
     return done
   }
@@ -212,7 +213,11 @@ class Cluster implements RunningCluster {
     }
   }
 
-  async moveLeader(to: ClusterMember): Promise<void> {
+  moveLeader(to: ClusterMember): Promise<void> {
+    return heldOpen(this.#moveLeader(to))
+  }
+
+  async #moveLeader(to: ClusterMember): Promise<void> {
     const leader = (await this.leader()) as Member
     if (leader === to) return
     if (to.id === undefined) throw new Error(`moveLeader() to ${to.name}, which never started`)
@@ -279,6 +284,20 @@ class Cluster implements RunningCluster {
 function platformOf({ log }: ClusterOptions): Platform {
   const lines = log === undefined ? silentLog : lineLog(log.level, log.write, systemClock.wall)
   return { files: systemFiles, random: systemRandom, clock: systemClock, log: lines }
+}
+
+/** Of a timer of the machine: 24 days. */
+const longestDelayMs = 2 ** 31 - 1
+
+/** Nothing of a cluster keeps the process alive, except while somebody waits for it. */
+async function heldOpen<T>(work: Promise<T>): Promise<T> {
+  const timer = systemClock.after(longestDelayMs, () => {})
+  timer.hold?.()
+  try {
+    return await work
+  } finally {
+    timer.cancel()
+  }
 }
 
 function pause(ms: number): Promise<void> {

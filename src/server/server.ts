@@ -67,7 +67,8 @@ export async function startServer(
     const recovered = await recover(config, platform, identity, own)
     own(recovered.wal)
     recovered.wal = timedWal(recovered.wal, metrics, platform.clock)
-    const network = peerNetwork(config, recovered, platform, identity)
+    const { isBackground = false } = around
+    const network = peerNetwork(config, recovered, platform, { identity, isBackground })
     const member = own(new Member(config, recovered, platform, network))
     await listenForPeers(config, member.transport, identity)
     const port = own(new ClientPort(member.service, metrics, around))
@@ -150,7 +151,7 @@ function peerNetwork(
   config: ServerConfig,
   { memberId, clusterId }: Recovered,
   { clock, log }: Platform,
-  identity: PeerIdentity | undefined,
+  { identity, isBackground }: { identity: PeerIdentity | undefined; isBackground: boolean },
 ): Network | undefined {
   if (config.dataDir === undefined || config.listenPeerUrls.length === 0) return undefined
   const tls = identity === undefined ? {} : { tls: identity.dial }
@@ -163,6 +164,7 @@ function peerNetwork(
         clusterId,
         peerUrls: config.initialAdvertisePeerUrls,
         electionTimeoutMs: config.electionTimeoutMs,
+        isBackground,
         ...tls,
         ...(commonName === '' ? {} : { allowedClient: { commonName } }),
         clock,

@@ -31,6 +31,8 @@ export interface PeerTransportParts {
   /** Narrows down who may come, of those with a certificate that listen() accepts. */
   allowedClient?: AllowedClient
   electionTimeoutMs: number
+  /** Neither ports nor streams keep the process alive. Default: false. */
+  isBackground?: boolean
   clock: Clock
   log: Log
   handlers: PeerHandlers
@@ -56,7 +58,7 @@ class HttpTransport implements PeerTransport {
   #isRemoved = false
 
   constructor(parts: PeerTransportParts) {
-    const { localId, clusterId, peerUrls, clock, log, handlers } = parts
+    const { localId, clusterId, peerUrls, clock, log, handlers, isBackground = false } = parts
     const identity = (): Identity => {
       return { localId, clusterId, peerUrls, version: handlers.version().etcdserver }
     }
@@ -65,6 +67,7 @@ class HttpTransport implements PeerTransport {
       identity,
       tls: parts.tls,
       dialTimeoutMs: dialMarginMs + parts.electionTimeoutMs,
+      isBackground,
       clock,
       log,
       onMessage: (from, message) => this.#receive(from, message),
@@ -140,14 +143,14 @@ class HttpTransport implements PeerTransport {
   }
 
   async listen(at: ListenAt): Promise<{ port: number }> {
-    const { log, allowedClient: allowed } = this.#parts
+    const { log, allowedClient: allowed, isBackground = false } = this.#parts
     const serve: RequestListener = (request, response) => {
       const serving = this.#serve(request, response)
       // What others wait for ends with the member, after the transport.
       if (request.url === '/raft/snapshot') this.#own(serving)
       else void serving
     }
-    const listener = new PeerListener(at, { log, allowed, serve })
+    const listener = new PeerListener(at, { log, allowed, isBackground, serve })
     const port = await listener.open(at)
     this.#listeners.push(listener)
     return { port }

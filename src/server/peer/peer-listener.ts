@@ -18,6 +18,8 @@ export interface AllowedClient {
 export interface PeerListenerParts {
   log: Log
   allowed: AllowedClient | undefined
+  /** Neither the port nor its connections keep the process alive. */
+  isBackground: boolean
   serve: http.RequestListener
 }
 
@@ -36,14 +38,16 @@ export class PeerListener {
   /** Those in a handshake included, which the server itself does not end. */
   readonly #sockets = new Set<Socket>()
 
-  constructor(at: ListenAt, { log, allowed, serve }: PeerListenerParts) {
+  constructor(at: ListenAt, { log, allowed, isBackground, serve }: PeerListenerParts) {
     this.#server = at.tls
       ? https.createServer({ ...settings, ...tlsOptions(at.tls) }, serve)
       : http.createServer(settings, serve)
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
+      if (isBackground) socket.unref()
       socket.once('close', () => this.#sockets.delete(socket))
     })
+    if (isBackground) this.#server.unref()
     const note = (error: Error) => log.debug('peer connection failed', { error: error.message })
     this.#server.on('clientError', (error, socket) => {
       note(error)

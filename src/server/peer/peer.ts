@@ -26,6 +26,7 @@ export interface PeerParts {
   identity: () => Identity
   tls: PeerTls | undefined
   dialTimeoutMs: number
+  isBackground: boolean
   clock: Clock
   log: Log
   onMessage(from: bigint, message: Message): void
@@ -130,7 +131,8 @@ export class Peer {
   }
 
   #newReader(kind: StreamKind): StreamReader {
-    const { identity, tls, dialTimeoutMs, clock, log, onMessage, onRemoved } = this.#parts
+    const { onMessage, onRemoved, ...common } = this.#parts
+    const { identity, log } = common
     const ends = () => ({ from: this.#id, to: identity().localId })
     const deliver = (message: Message) => onMessage(this.#id, message)
     const note = (isUp: boolean) => {
@@ -143,11 +145,7 @@ export class Peer {
       kind,
       peerId: this.#id,
       urls: this.#pipeline.urls,
-      tls,
-      identity,
-      dialTimeoutMs,
-      clock,
-      log,
+      ...common,
       newParser: () =>
         kind === 'message' ? parseMessages(deliver) : parseAppends(ends(), deliver),
       onUp: () => note(true),

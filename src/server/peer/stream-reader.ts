@@ -25,6 +25,8 @@ export interface StreamReaderParts {
   tls: PeerTls | undefined
   identity: () => Identity
   dialTimeoutMs: number
+  /** The connection does not keep the process alive. */
+  isBackground: boolean
   clock: Clock
   log: Log
   /** For each connection a new one: nothing is remembered across them. */
@@ -97,7 +99,7 @@ export class StreamReader {
   }
 
   #get(url: string): http.ClientRequest {
-    const { kind, peerId, tls, identity } = this.#parts
+    const { kind, peerId, tls, identity, isBackground } = this.#parts
     const own = identity()
     const path = `/raft/stream/${kind}/${memberHex(own.localId)}`
     const { isTls, options } = requestTarget(url, path, tls)
@@ -105,6 +107,7 @@ export class StreamReader {
     // A stream has a connection of its own, so none is kept for others.
     const request = (isTls ? https : http).get({ ...options, headers, agent: false })
     request.setNoDelay(true)
+    if (isBackground) request.on('socket', (socket) => socket.unref())
     return request
   }
 
