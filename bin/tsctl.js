@@ -41,7 +41,5 @@ function readIfThere(file) {
   }
 }
 
-const { main, processIo, processWords } = requireBeside('./tsctl.cjs')
-main(processWords(), processIo()).then((code) => {
-  process.exitCode = code
-})
+const { main, endProcess, processIo, processWords } = requireBeside('./tsctl.cjs')
+main(processWords(), processIo()).then(endProcess)

@@ -225,6 +225,7 @@ async function warmUp({ main, processIo }) {
     const stderr = new PassThrough()
     const io = {
       ...processIo(),
+      leavesConnections: false,
       stdin: Readable.from([Buffer.from('\n\n\n')]),
       stdout,
       stderr,

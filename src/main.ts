@@ -27,8 +27,6 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   const warn = (text: string): void => {
     io.stderr.write(bytes(text))
   }
-  // When nobody reads standard error any more, nobody needs to be told.
-  io.stderr.on('error', () => undefined)
   const writing: Writing = { printing, warn, isDebug: false }
   try {
     await perform(argv, io, writing)
@@ -132,6 +130,23 @@ export function processWords(): readonly string[] {
   return words
 }
 
+/** Ends this process after main(), when standard error, too, has what was written to it. */
+export function endProcess(code: number): void {
+  const isWriting = isStderrOpen && process.stderr.writableLength > 0
+  if (isWriting) process.stderr.write('', () => process.exit(code))
+  else process.exit(code)
+}
+
+let isStderrOpen = false
+
+/** Opening it takes time that a command without a word to say there should not pay. */
+function openedStderr(): NodeJS.WriteStream {
+  // When nobody reads standard error any more, nobody needs to be told.
+  if (!isStderrOpen) process.stderr.on('error', () => undefined)
+  isStderrOpen = true
+  return process.stderr
+}
+
 /** The process that this code runs in. Its streams are opened when they are asked for. */
 export function processIo(): Io {
   return {
@@ -142,8 +157,9 @@ export function processIo(): Io {
       return process.stdout
     },
     get stderr() {
-      return process.stderr
+      return openedStderr()
     },
+    leavesConnections: true,
     env: process.env,
     clock: systemClock,
     random: systemRandom,

@@ -29,6 +29,11 @@ export interface Io {
   onInterrupt(callback: (signal: Interrupt) => void): () => void
   /** Keeps the process alive while it only waits, until the answer is called. */
   stayAwake(): () => void
+  /**
+   * The process ends with the run, so that its connections need no closing: the kernel is faster,
+   * and to the server it looks the same.
+   */
+  readonly leavesConnections?: boolean
   /** Stands in for DNS in a test. */
   resolveSrv?(name: string): Promise<readonly SrvRecord[]>
   /** Stands in for the real connection in a test. */
@@ -117,7 +122,9 @@ export function newSession(parsed: Parsed, io: Io, writing: Writing): Session {
     get stdin() {
       return stdin()
     },
-    stderr: io.stderr,
+    get stderr() {
+      return io.stderr
+    },
     signal: ended.signal,
     catchInterrupts() {
       stopCatching ??= io.onInterrupt(() => {
@@ -138,6 +145,7 @@ export function newSession(parsed: Parsed, io: Io, writing: Writing): Session {
   async function close(): Promise<void> {
     stopCatching?.()
     if (isStdinUsed) io.stdin.destroy()
+    if (io.leavesConnections) return
     for (const connection of await Promise.allSettled(opened)) {
       if (connection.status === 'fulfilled') await connection.value.close()
     }

@@ -79,10 +79,10 @@ function codePoint(bytes: Uint8Array, at: number, size: number): number {
   return code
 }
 
-const printable = /[\p{L}\p{M}\p{N}\p{P}\p{S}]/u
-
 function isPrintableCode(code: number): boolean {
   if (code < 0x80) return code >= 0x20 && code < 0x7f
+  // Not above: V8 looks the classes up when it meets the expression, and few texts need them.
+  const printable = /[\p{L}\p{M}\p{N}\p{P}\p{S}]/u
   return printable.test(String.fromCodePoint(code)) && !isNewerThanUnicode15(code)
 }
 
