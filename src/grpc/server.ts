@@ -17,9 +17,11 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
 import { isGrpcType } from './answer.js'
+import { type OnUpgrade, orAgain } from './declined-upgrade.js'
 import { type ListenAt, Listener } from './listener.js'
 import { RepairingSocket } from './repairing-socket.js'
 import { IncomingCall } from './server-call.js'
@@ -29,6 +31,7 @@ import { serveUnary, type UnaryHandler } from './server-unary.js'
 import { RpcError, Status } from './status.js'
 
 export type { ServerTls } from './address.js'
+export { type OnUpgrade, orAgain } from './declined-upgrade.js'
 export type { ListenAt } from './listener.js'
 export { rpcErrorOf, type ServerCall } from './server-call.js'
 export { type Peer, peerOf, type ServerKeepalive } from './server-session.js'
@@ -46,6 +49,8 @@ export interface GrpcServerOptions {
   /** By full path: /package.Service/Method. */
   readonly handlers: ReadonlyMap<string, Handler>
   readonly http1?: (request: IncomingMessage, response: ServerResponse) => void
+  /** Whether it took a connection of HTTP/1.1 over, to speak what its client asks for. */
+  readonly upgrade?: OnUpgrade
   readonly receiveMaxBytes: number
   /** Per connection. Default: no limit of its own (2^32 - 1). */
   readonly maxConcurrentStreams?: number
@@ -73,7 +78,8 @@ class Server implements GrpcServer {
   readonly #options: GrpcServerOptions
   readonly #services: ReadonlySet<string | undefined>
   readonly #http2: Http2Server
-  readonly #http1: HttpServer | undefined
+  /** Made for the first connection that speaks it. */
+  #http1: HttpServer | undefined
   readonly #listeners = new Set<Listener>()
   readonly #sessions = new Map<Http2Session, ServerSession>()
   #isClosing = false
@@ -96,7 +102,6 @@ class Server implements GrpcServer {
         this.#onStream(stream, headers, raw)
       },
     )
-    this.#http1 = options.http1 === undefined ? undefined : this.#newHttp1(options.http1)
   }
 
   async listen(at: ListenAt): Promise<{ port: number }> {
@@ -105,10 +110,7 @@ class Server implements GrpcServer {
       clock,
       log,
       onHttp2: (socket, needsRepair) => this.#onHttp2(socket, needsRepair),
-      onHttp1: (socket) => {
-        if (this.#http1 === undefined) socket.destroy()
-        else this.#http1.emit('connection', socket)
-      },
+      onHttp1: (socket) => this.#onHttp1(socket),
     })
     const port = await listener.open(at)
     this.#listeners.add(listener)
@@ -141,6 +143,16 @@ class Server implements GrpcServer {
     this.#listeners.clear()
   }
 
+  #onHttp1(socket: Socket): void {
+    const { http1 } = this.#options
+    if (http1 === undefined) {
+      socket.destroy()
+      return
+    }
+    this.#http1 ??= this.#newHttp1(http1)
+    this.#http1.emit('connection', socket)
+  }
+
   #newHttp1(serve: NonNullable<GrpcServerOptions['http1']>): HttpServer {
     const server = createHttpServer((request, response) => {
       // Kept-alive connections fall idle after their answer and must not hold up close().
@@ -149,6 +161,11 @@ class Server implements GrpcServer {
       })
       serve(request, response)
     })
+    const { upgrade } = this.#options
+    if (upgrade !== undefined) {
+      const again = (socket: Duplex) => void server.emit('connection', socket)
+      server.on('upgrade', orAgain(upgrade, again))
+    }
     // It never listens itself, but only this starts its watch over idle and slow connections.
     server.emit('listening')
     return server

@@ -5,8 +5,10 @@ import { type GrpcServer, type Handler, newGrpcServer, type ServerTls } from '..
 import type { Clock } from '../platform/clock.js'
 import { CallMetrics } from './call-metrics.js'
 import { ConfigError, listenAddress, requestOverheadBytes } from './config.js'
-import { type HttpParts, handleHttp, handleMetrics } from './http/handler.js'
-import { type HttpListener, listenHttp } from './http/http-listener.js'
+import { type HttpParts, handleHttp, handleMetrics, takeUpgrade } from './http/handler.js'
+import { type HttpListener, type HttpService, listenHttp } from './http/http-listener.js'
+import type { WebSocketConnection } from './http/websocket.js'
+import { CloseCode } from './http/websocket-frame.js'
 import { registerMember } from './member-metrics.js'
 import type { Metrics, Sample } from './metrics.js'
 import type { ServiceParts } from './rpc/parts.js'
@@ -64,12 +66,14 @@ export class ClientPort {
     this.#service = service
     this.#isBackground = around.isBackground ?? false
     this.#stopGraceMs = around.stopGraceMs ?? stopGraceMsDefault
-    this.#http = { service, handlers, metrics, ...healthMetrics(metrics) }
+    const connections = new Set<WebSocketConnection>()
+    this.#http = { service, handlers, metrics, clock, connections, ...healthMetrics(metrics) }
     const isHttpApart = config.listenClientHttpUrls.length > 0
     this.#grpc = newGrpcServer({
       handlers,
       ...(!isHttpApart && {
         http1: (request, response) => handleHttp(this.#http, request, response),
+        upgrade: (request, socket, head) => takeUpgrade(this.#http, request, socket, head),
       }),
       receiveMaxBytes: config.maxRequestBytes + requestOverheadBytes,
       maxConcurrentStreams: config.maxConcurrentStreams,
@@ -91,10 +95,15 @@ export class ClientPort {
       endpoints.push('port' in at && at.port === 0 ? url.replace(/:0\/?$/, `:${port}`) : url)
     }
     for (const url of listenClientHttpUrls) {
-      await this.#listenHttp('--listen-client-http-urls', url, tls, handleHttp)
+      await this.#listenHttp('--listen-client-http-urls', url, tls, {
+        onRequest: handleHttp.bind(undefined, this.#http),
+        onUpgrade: takeUpgrade.bind(undefined, this.#http),
+      })
     }
     for (const url of listenMetricsUrls) {
-      await this.#listenHttp('--listen-metrics-urls', url, tls, handleMetrics)
+      await this.#listenHttp('--listen-metrics-urls', url, tls, {
+        onRequest: handleMetrics.bind(undefined, this.#http),
+      })
     }
     if (this.#isBackground) {
       for (const listener of [this.#grpc, ...this.#httpListeners]) listener.unref()
@@ -109,6 +118,7 @@ export class ClientPort {
   }
 
   async close(): Promise<void> {
+    for (const each of this.#http.connections) each.close(CloseCode.goingAway, 'server stops')
     const closing = this.#httpListeners.map((listener) => listener.close())
     await Promise.all([this.#grpc.close(this.#stopGraceMs), ...closing])
   }
@@ -117,13 +127,11 @@ export class ClientPort {
     flag: string,
     url: string,
     tls: ServerTls | undefined,
-    handle: typeof handleHttp,
+    service: HttpService,
   ): Promise<void> {
     const { at, isTls } = listenAddress(url)
-    const listening = listenHttp(at, isTls ? needed(tls, `${flag}: TLS`, url) : undefined, {
-      onRequest: (request, response) => handle(this.#http, request, response),
-    })
-    const listener = await named(flag, listening)
+    const pair = isTls ? needed(tls, `${flag}: TLS`, url) : undefined
+    const listener = await named(flag, listenHttp(at, pair, service))
     this.#httpListeners.push(listener)
     this.#service.log.info('serving http', { flag, url, port: listener.port })
   }

@@ -1,22 +1,32 @@
 // handler.ts: plain HTTP on the client port: what health checks, Prometheus and people with curl
 // ask, and the JSON gateway.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { clusterVersion, etcdVersion } from '../../api/version.js'
 import { type Handler, peerOf } from '../../grpc/server.js'
+import type { Clock } from '../../platform/clock.js'
 import { requestOverheadBytes } from '../config.js'
 import type { Metrics } from '../metrics.js'
 import type { ServiceParts } from '../rpc/parts.js'
 import { type Admission, admission } from './access-control.js'
 import { debugVars } from './debug-vars.js'
-import { isGatewayPath, serveGateway } from './gateway.js'
+import { textBytesMax } from './gateway.js'
+import { serveGateway } from './gateway-http.js'
+import { isGatewayPath } from './gateway-paths.js'
+import { serveWebSocket } from './gateway-websocket.js'
 import { healthReply, isProbePath, type NoteCheck, probeReply } from './health.js'
 import { json, type Reply, send, textError } from './reply.js'
+import { isWebSocketUpgrade, type WebSocketConnection } from './websocket.js'
 
 export interface HttpParts {
   service: ServiceParts
   /** The gRPC methods, for the gateway. */
   handlers: ReadonlyMap<string, Handler>
   metrics: Metrics
+  /** Time of connections. */
+  clock: Clock
+  /** The WebSockets that are open. */
+  connections: Set<WebSocketConnection>
   noteCheck: NoteCheck
   noteHealth(isGood: boolean): void
 }
@@ -34,10 +44,33 @@ export function handleHttp(
     if (refusal !== undefined) send(response, refusal)
     else if (request.method === 'OPTIONS') send(response, { status: 200, body: '' })
     else if (isGatewayPath(url.pathname) && config.enableGrpcGateway) {
-      const receiveMaxBytes = config.maxRequestBytes + requestOverheadBytes
-      await serveGateway({ ...parts, receiveMaxBytes, pathname: url.pathname }, request, response)
+      const bodyBytesMax = textBytesMax(config.maxRequestBytes + requestOverheadBytes)
+      await serveGateway({ ...parts, bodyBytesMax, pathname: url.pathname }, request, response)
     } else send(response, await reply(parts, url, request.method ?? 'GET'))
   })
+}
+
+/** Takes over what is to become a WebSocket of the gateway; all else is answered as it is asked. */
+export function takeUpgrade(
+  parts: HttpParts,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): boolean {
+  const url = urlOf(request)
+  const { config, log } = parts.service
+  if (url === undefined || !config.enableGrpcGateway || !isGatewayPath(url.pathname)) return false
+  if (!isWebSocketUpgrade(request) || request.method === 'OPTIONS') return false
+  const { refusal, headers } = admissionOf(parts.service, request, url)
+  if (refusal !== undefined) return false
+  const { address } = peerOf(request.socket)
+  const bodyBytesMax = textBytesMax(config.maxRequestBytes + requestOverheadBytes)
+  const gateway = { ...parts, log, address, headers, bodyBytesMax, pathname: url.pathname }
+  serveWebSocket(gateway, request, socket, head).catch((error: Error) => {
+    log.warn('websocket failed', { path: url.pathname, error: error.message })
+    socket.destroy()
+  })
+  return true
 }
 
 /** Whatever goes wrong, the client hears of it. */

@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
-import type { ServerTls } from '../../grpc/server.js'
+import { type OnUpgrade, orAgain, type ServerTls } from '../../grpc/server.js'
 import type { ListenAddress } from '../config.js'
 
 export interface HttpListener {
@@ -18,16 +18,25 @@ export interface HttpListener {
 
 export interface HttpService {
   onRequest(request: IncomingMessage, response: ServerResponse): void
+  /** Whether it took the connection over. */
+  onUpgrade?: OnUpgrade
 }
 
 /** `tls` is there for URLs of https and unixs. */
 export async function listenHttp(
   at: ListenAddress['at'],
   tls: ServerTls | undefined,
-  { onRequest }: HttpService,
+  { onRequest, onUpgrade }: HttpService,
 ): Promise<HttpListener> {
   const server =
     tls === undefined ? createServer(onRequest) : createTlsServer(tlsOptions(tls), onRequest)
+  if (onUpgrade !== undefined) {
+    const arrival = tls === undefined ? 'connection' : 'secureConnection'
+    server.on(
+      'upgrade',
+      orAgain(onUpgrade, (socket) => void server.emit(arrival, socket)),
+    )
+  }
   const sockets = socketsOf(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

@@ -7,6 +7,7 @@ import { type Json, parseJson } from '../../storage/exact-json.js'
 const quote = 0x22
 const backslash = 0x5c
 const openers: ReadonlySet<number> = new Set([0x7b, 0x5b])
+const spaces: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d])
 const closers: ReadonlySet<number> = new Set([0x7d, 0x5d])
 
 /** @throws RpcError resourceExhausted for a value over `bytesMax`, invalidArgument for no JSON */
@@ -26,6 +27,11 @@ export async function* jsonValues(
       if (isString) {
         if (byte === backslash) at++
         else if (byte === quote) isString = false
+      } else if (depth === 0 && spaces.has(byte)) {
+        // What stands before it is no object, but white space ends it.
+        if (at > 0) yield parsed(rest.subarray(0, at))
+        rest = rest.subarray(at + 1)
+        at = -1
       } else if (byte === quote) isString = true
       else if (openers.has(byte)) depth++
       else if (closers.has(byte) && --depth <= 0) {

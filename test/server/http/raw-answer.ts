@@ -10,10 +10,15 @@ export interface Answer {
 }
 
 /** As it came, without what is about the moment and the version of HTTP in use. */
-export async function answerTo(endpoint: string, bytes: string): Promise<Answer> {
+export async function answerTo(
+  endpoint: string,
+  bytes: string,
+  { isHalfClosed = false } = {},
+): Promise<Answer> {
   const [host = '', port] = endpoint.split(':')
   const socket = net.connect(Number(port), host)
-  socket.write(bytes)
+  if (isHalfClosed) socket.end(bytes)
+  else socket.write(bytes)
   const pieces: Buffer[] = []
   socket.on('data', (piece: Buffer) => pieces.push(piece))
   await once(socket, 'close')
