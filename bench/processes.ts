@@ -102,6 +102,11 @@ function statusKilobytes(pid: number | undefined, field: string): number {
   }
 }
 
+/** Memory of a running process that is resident now; 0 where the system does not tell. */
+export function residentBytes(pid: number): number {
+  return statusKilobytes(pid, 'VmRSS') * 1024
+}
+
 /** Processor time of a running process so far; 0 where the system does not tell. */
 export function cpuSeconds(pid: number): number {
   try {

@@ -1,0 +1,47 @@
+// What of the log stays in memory: enough for followers that lag a little, and no more, however
+// many entries pass.
+import { expect, test } from 'vitest'
+import { type Entry, EntryType } from '../../src/api/gen/raft.js'
+import { MemoryStorage } from '../../src/raft/storage.js'
+import { trimLog } from '../../src/server/log-trimmer.js'
+import { Membership } from '../../src/server/membership.js'
+
+const entry = (index: number): Entry => ({
+  ...{ Term: 1, Index: index, Type: EntryType.EntryNormal },
+  Data: Buffer.from(`entry ${index}`),
+})
+
+function membershipOf(count: number): Membership {
+  const membership = new Membership(1n)
+  const members = Array.from({ length: count }, (_, at) => ({
+    ...{ id: BigInt(at + 1), name: `m${at + 1}`, isLearner: false },
+    ...{ peerUrls: [`http://m${at + 1}:2380`], clientUrls: [] },
+  }))
+  membership.restore(members, [])
+  return membership
+}
+
+test.each([
+  { members: 1, catchUpEntries: 5000, kept: 100 },
+  { members: 1, catchUpEntries: 10, kept: 10 },
+  { members: 3, catchUpEntries: 5000, kept: 5000 },
+  { members: 3, catchUpEntries: 500, kept: 500 },
+])(
+  '$members members with $catchUpEntries entries to catch up keep $kept to twice as many',
+  ({ members, catchUpEntries, kept }) => {
+    const log = new MemoryStorage()
+    const membership = membershipOf(members)
+    let [least, most] = [Number.POSITIVE_INFINITY, 0]
+    for (let index = 1; index <= 20_000; index++) {
+      log.append([entry(index)])
+      trimLog(log, index, membership, catchUpEntries)
+      const size = log.lastIndex() - log.firstIndex() + 1
+      if (index >= kept) least = Math.min(least, size)
+      most = Math.max(most, size)
+    }
+    expect({ least, most }).toEqual({ least: kept, most: 2 * kept })
+    // The term before the first entry anchors an append; a snapshot stands for what is gone.
+    expect(log.term(log.firstIndex() - 1)).toBe(1)
+    expect(log.snapshot()?.metadata?.index).toBeGreaterThanOrEqual(log.firstIndex() - 1)
+  },
+)
