@@ -57,7 +57,6 @@ export class IncomingCall implements ServerCall {
     this.#session = session
     this.#parts = parts
     session.callBegins()
-    stream.on('error', ignore) // close follows
     stream.on('close', () => this.#onClose())
     const timeout = headers['grpc-timeout']
     if (timeout !== undefined) this.#startDeadline(String(timeout))
@@ -189,5 +188,3 @@ export function rpcErrorOf(thrown: unknown): RpcError {
 function sendOk(this: ServerHttp2Stream): void {
   this.sendTrailers(okTrailers)
 }
-
-function ignore(): void {}

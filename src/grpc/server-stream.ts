@@ -57,7 +57,10 @@ class Serving implements ServerStream {
       const error = call.isOver ? undefined : reader.push(piece)
       if (error !== undefined) this.#refuse(error)
     })
-    stream.on('end', () => this.#queue.end())
+    stream.on('end', () => {
+      if (call.isOver || reader.isBetween) this.#queue.end()
+      else this.#refuse(new RpcError(Status.internal, 'unexpected EOF'))
+    })
     stream.on('drain', () => {
       for (const writer of this.#writers.splice(0)) writer.resolve()
     })

@@ -20,7 +20,10 @@ export function serveUnary(call: IncomingCall, handle: UnaryHandler, maxBytes: n
     if (error !== undefined) call.end(error)
   })
   call.stream.on('end', () => {
-    if (!hasRequest) call.end(new RpcError(Status.internal, 'the request holds no message'))
+    if (hasRequest) return
+    // grpc-go's words for a request that ends before its message does, or without one.
+    const problem = reader.isBetween ? 'EOF' : 'unexpected EOF'
+    call.end(new RpcError(Status.unknown, problem))
   })
 }
 

@@ -95,6 +95,9 @@ class Server implements GrpcServer {
       // In MB. The windows bound what comes in, write() what goes out; the default of 10 would
       // refuse calls while a few large answers are on their way.
       maxSessionMemory: 4096,
+      // The default of 128 refuses callers with much metadata, which grpc-go takes; node bounds
+      // the bytes of a header block to 64 KiB all the same.
+      maxHeaderListPairs: 1024,
     })
     this.#http2.on(
       'stream',
@@ -181,6 +184,8 @@ class Server implements GrpcServer {
   }
 
   #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: string[]): void {
+    // Before all else: a session that fails takes its streams along, with an error each.
+    stream.on('error', ignore)
     const session = stream.session === undefined ? undefined : this.#sessions.get(stream.session)
     if (session === undefined) {
       stream.close(constants.NGHTTP2_REFUSED_STREAM)
@@ -194,6 +199,7 @@ class Server implements GrpcServer {
     const handler = this.#options.handlers.get(call.path)
     const { receiveMaxBytes } = this.#options
     if (call.isOver) stream.resume()
+    else if (!isReadable(call)) call.end(undecodable(call))
     else if (handler === undefined) call.end(this.#unknown(call.path))
     else if (handler.kind === 'unary') serveUnary(call, handler.handle, receiveMaxBytes)
     else serveStream(call, handler.handle, receiveMaxBytes)
@@ -212,7 +218,6 @@ class Server implements GrpcServer {
 
   /** Plain HTTP over HTTP/2: a curl that negotiated h2 under TLS wants /health as well. */
   #onForeign(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: string[]): void {
-    stream.on('error', () => {})
     const { http1 } = this.#options
     if (http1 === undefined) {
       stream.respond({ ':status': 415 }, { endStream: true })
@@ -232,3 +237,14 @@ function splitPath(path: string): { service: string | undefined; method: string 
   if (!path.startsWith('/') || slash < 1) return { service: undefined, method: '' }
   return { service: path.slice(1, slash), method: path.slice(slash + 1) }
 }
+
+/** As grpc-go: an unknown encoding ends a call even if no message of it is compressed. */
+const isReadable = ({ encoding }: IncomingCall): boolean =>
+  encoding === undefined || encoding === 'identity'
+
+function undecodable({ encoding }: IncomingCall): RpcError {
+  const details = `grpc: Decompressor is not installed for grpc-encoding "${encoding}"`
+  return new RpcError(Status.unimplemented, details)
+}
+
+function ignore(): void {}

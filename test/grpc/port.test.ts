@@ -9,6 +9,7 @@ import tls from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import type { ServerStream } from '../../src/grpc/server.js'
 import type { Log } from '../../src/platform/log.js'
+import { callHead, frameBytes, frameType } from '../support/raw-http2.js'
 import {
   ca,
   chat,
@@ -191,6 +192,12 @@ describe('bad input is logged, closed, and hurts nobody else', () => {
       Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
       Buffer.from([0, 0, 3, 1, 5, 0, 0, 0, 1, 255, 255, 255]),
     ]),
+    'more empty frames than anybody sends': Buffer.concat([
+      Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+      frameBytes(frameType.settings, { payload: Buffer.from([0, 2, 0, 0, 0, 0]) }),
+      callHead('/t.S/Echo', 1),
+      ...Array<Buffer>(5000).fill(frameBytes(frameType.data, { stream: 1 })),
+    ]),
     'no valid HTTP/1.1': Buffer.from('GET\r\n\r\n\r\n'),
   }
   for (const [name, bytes] of Object.entries(inputs)) {
@@ -262,7 +269,7 @@ describe('bad input is logged, closed, and hurts nobody else', () => {
     const empty = session.request(base)
     empty.end()
     const [first] = await once(empty, 'response')
-    expect(first).toMatchObject({ 'grpc-status': '13' })
+    expect(first).toMatchObject({ 'grpc-status': '2', 'grpc-message': 'EOF' })
     const odd = session.request({ ...base, 'grpc-timeout': 'soon' })
     odd.end(Buffer.from([0, 0, 0, 0, 0]))
     const [second] = await once(odd, 'response')
