@@ -1,5 +1,6 @@
 // Writes src/api/gen/schema.ts from proto/: what the fields of each message are, by their names.
-// The codecs know that only as code; the JSON gateway needs it as data. Run by `npm run gen`. Our
+// The codecs know that only as code; the JSON gateway needs it as data, and so does who looks
+// whether a request is well-formed. Run by `npm run gen`. Our
 // .proto files are regular enough to be read line by line: one declaration a line.
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -12,6 +13,8 @@ type Fields = Record<string, string>
 /** Full names, as in etcdserverpb.RangeRequest. */
 const messages = new Map<string, Fields>()
 const enums = new Map<string, Record<string, number>>()
+/** Of the same messages, in the same order. */
+const numbers = new Map<string, number[]>()
 const methods: string[][] = []
 
 for (const file of files) read(readFileSync(path.join(root, 'proto', `${file}.proto`), 'utf8'))
@@ -31,7 +34,10 @@ function read(text: string): void {
     const [, kind, name, rest] = /^(message|enum|oneof|service) (\w+) \{(.*)$/.exec(line) ?? []
     if (kind !== undefined && name !== undefined) {
       scopes.push({ kind, name })
-      if (kind === 'message') messages.set(`${packageName}.${inside()}`, {})
+      if (kind === 'message') {
+        messages.set(`${packageName}.${inside()}`, {})
+        numbers.set(`${packageName}.${inside()}`, [])
+      }
       if (kind === 'enum') enums.set(`${packageName}.${inside()}`, {})
       if (rest?.includes('}')) scopes.pop()
       continue
@@ -55,10 +61,12 @@ function readMember(line: string, scope: string): void {
     found[value] = Number(number)
     return
   }
-  const [, repeated = '', type, field] = /^(repeated )?([\w.]+) (\w+) = \d+.*;$/.exec(line) ?? []
+  const [, repeated = '', type, field, tag] =
+    /^(repeated )?([\w.]+) (\w+) = (\d+).*;$/.exec(line) ?? []
   const fields = messages.get(scope)
   if (type !== undefined && field !== undefined && fields !== undefined) {
     fields[field] = `${repeated}${type}@${scope}`
+    numbers.get(scope)?.push(Number(tag))
   }
 }
 
@@ -86,6 +94,10 @@ const shownMethods = methods.map(([name = '', kind = '', request = '', response 
   return [name, { kind, request: resolved(request, scope), response: resolved(response, scope) }]
 })
 
+const shownNumbers = `{\n${[...numbers]
+  .map(([name, tags]) => `  "${name}": [${tags.join(', ')}]`)
+  .join(',\n')}\n}`
+
 const show = (value: unknown): string => JSON.stringify(value, null, 2)
 writeFileSync(
   path.join(root, 'src/api/gen/schema.ts'),
@@ -95,6 +107,9 @@ writeFileSync(
 export const messages: Readonly<Record<string, Readonly<Record<string, string>>>> = ${show(
     Object.fromEntries(shownMessages),
   )};
+
+/** Numbers of the fields of a message, in the same order. */
+export const numbers: Readonly<Record<string, readonly number[]>> = ${shownNumbers};
 
 export const enums: Readonly<Record<string, Readonly<Record<string, number>>>> = ${show(
     Object.fromEntries(enums),

@@ -31,6 +31,12 @@ export const versionDifferences = {
     before: undefined, // not to be asked: the question ends an etcd 3.4
     now: 'InvalidArgument: etcdserver: invalid sort option',
   },
+  malformedInStream: {
+    since: '3.6',
+    reference: '2.2 gRPC layer',
+    before: 'grpc: failed to unmarshal the received message unexpected EOF',
+    now: 'grpc: failed to unmarshal the received message: unexpected EOF',
+  },
   keysOnlyLease: {
     since: '3.7',
     reference: '3.1 keys_only',

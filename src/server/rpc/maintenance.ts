@@ -113,7 +113,8 @@ function hashKv({ headers, store }: ServiceParts, request: HashKVRequest): Uint8
     header: headers.message(store.revision),
     hash: result.hash,
     compact_revision: String(result.compactRevision),
-    hash_revision: String(result.hashRevision),
+    // A negative one, of which there is the hash of nothing, is given back as it came.
+    hash_revision: Number(request.revision) < 0 ? request.revision : String(result.hashRevision),
   }).finish()
 }
 

@@ -11,6 +11,7 @@ import { lockService } from './lock.js'
 import { maintenanceService } from './maintenance.js'
 import type { ServiceParts } from './parts.js'
 import { watchService } from './watch.js'
+import { wellFormed } from './well-formed.js'
 
 export function services(parts: ServiceParts): ReadonlyMap<string, Handler> {
   const methods = [
@@ -22,10 +23,11 @@ export function services(parts: ServiceParts): ReadonlyMap<string, Handler> {
     ...authService(parts),
   ]
   const own = new Map(methods.map(([path, handler]) => [path, guarded(parts, path, handler)]))
-  return new Map([
+  const all = [
     ...own,
     ...lockService(parts, own),
     ...electionService(parts, own),
     ...healthService(),
-  ])
+  ] as const
+  return new Map(all.map(([path, handler]) => [path, wellFormed(path, handler, parts.log)]))
 }
