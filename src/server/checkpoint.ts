@@ -207,7 +207,16 @@ export class Checkpointer {
   /** Writes what is not written yet, after whatever is under way. @throws when it cannot */
   async close(): Promise<void> {
     await this.#running
-    if (this.#parts.position().index > this.#lastIndex) await this.#save()
+    if (this.#parts.position().index <= this.#lastIndex) return
+    try {
+      await this.#save()
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+      // The log holds everything, and the next start reads it.
+      this.#parts.logger.warn('no space left for a last checkpoint', {
+        error: (error as Error).message,
+      })
+    }
   }
 
   async #save(): Promise<void> {

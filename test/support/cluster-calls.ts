@@ -5,10 +5,11 @@ import {
   leaderOf,
   type ProcessCluster,
   type Program,
+  type Reachable,
   withMember,
 } from './cluster.js'
 
-export const put = (member: ClusterMember, key: string, value: string) =>
+export const put = (member: Pick<Reachable, 'endpoint'>, key: string, value: string) =>
   withMember(member, ({ kv }) =>
     kv.put({ key: Buffer.from(key), value: Buffer.from(value) }, { deadlineMs: 5_000 }),
   )
@@ -33,7 +34,7 @@ export async function putMany(
 
 /** A learner answers stale reads only. */
 export async function valueAt(
-  member: ClusterMember,
+  member: Pick<Reachable, 'endpoint'>,
   key: string,
   kind: 'newest' | 'stale' = 'newest',
 ): Promise<string | undefined> {
@@ -60,12 +61,15 @@ export async function join(
   return member
 }
 
-export async function idOf(member: ClusterMember): Promise<string> {
+export async function idOf(member: Pick<Reachable, 'endpoint'>): Promise<string> {
   const { header } = await withMember(member, ({ maintenance }) => maintenance.status())
   return header?.member_id ?? ''
 }
 
-export async function moveLeader(cluster: ProcessCluster, to: ClusterMember): Promise<void> {
+export async function moveLeader<M extends Reachable>(
+  cluster: { readonly members: readonly M[] },
+  to: M,
+): Promise<void> {
   const targetID = await idOf(to)
   const leader = await leaderOf(cluster.members)
   if (leader === to) return

@@ -48,6 +48,8 @@ export interface ClusterOptions {
   /** For members of the bundled server alone. */
   ownFlags?: readonly string[]
   scheme?: 'http' | 'https'
+  /** Where a member keeps its data, when not in a temporary directory of the cluster's own. */
+  dataDirOf?: (name: string) => string | undefined
 }
 
 export interface ProcessCluster extends AsyncDisposable {
@@ -75,7 +77,7 @@ export async function startProcessCluster(options: ClusterOptions): Promise<Proc
 }
 
 async function newCluster(options: ClusterOptions): Promise<ProcessCluster> {
-  const { programs, flags = [], ownFlags = [], scheme = 'http' } = options
+  const { programs, flags = [], ownFlags = [], scheme = 'http', dataDirOf } = options
   const dir = await mkdtemp(path.join(tmpdir(), 'cluster-'))
   const members: Process[] = []
   const newMember = async (program: Program): Promise<Process> => {
@@ -83,7 +85,8 @@ async function newCluster(options: ClusterOptions): Promise<ProcessCluster> {
     const name = `m${members.length + 1}`
     const peerUrl = `${scheme}://127.0.0.1:${peerPort}`
     const given = program === 'tsctl' ? [...flags, ...ownFlags] : flags
-    const at = { name, program, port, peerUrl, dataDir: path.join(dir, name), flags: given }
+    const dataDir = dataDirOf?.(name) ?? path.join(dir, name)
+    const at = { name, program, port, peerUrl, dataDir, flags: given }
     const member = new Process(at)
     members.push(member)
     return member
@@ -256,8 +259,11 @@ export async function withMember<T>(
 
 const askTimeout = { deadlineMs: 2_000 }
 
+/** What is needed to ask a member, whatever it runs in. */
+export type Reachable = Pick<ClusterMember, 'endpoint' | 'isRunning'>
+
 /** The one that a member takes for the leader, of those given. */
-export async function leaderOf(members: readonly ClusterMember[]): Promise<ClusterMember> {
+export async function leaderOf<M extends Reachable>(members: readonly M[]): Promise<M> {
   return eventually('a leader that the others know', async () => {
     const running = members.filter(({ isRunning }) => isRunning)
     const answers = await Promise.all(
@@ -274,7 +280,7 @@ export async function leaderOf(members: readonly ClusterMember[]): Promise<Clust
 }
 
 /** The same revision and the same hash on all of them. @returns the hash */
-export async function sameHash(members: readonly ClusterMember[]): Promise<number> {
+export async function sameHash(members: readonly Pick<Reachable, 'endpoint'>[]): Promise<number> {
   return eventually('equal hashes', async () => {
     const answers = await Promise.all(
       members.map((member) =>
