@@ -20,10 +20,11 @@ function load(name) {
   }
   const { Script } = require('node:vm')
   // The wrapper must be the one that the build compiled with: the cache is for that text.
-  const source = `(function (exports, require, module) {${fs.readFileSync(file, 'latin1')}\n})`
+  const text = fs.readFileSync(file, 'latin1')
+  const source = `(function (exports, require, module, __filename) {${text}\n})`
   const module = { exports: {} }
   const run = new Script(source, { filename: file, cachedData }).runInThisContext()
-  run(module.exports, requireBeside, module)
+  run(module.exports, requireBeside, module, file)
   return module.exports
 }
 
@@ -41,5 +42,7 @@ function readIfThere(file) {
   }
 }
 
-const { main, endProcess, processIo, processWords } = requireBeside('./tsctl.cjs')
+// The bundle of the server has the tool in it: a server that starts reads one file.
+const bundle = process.argv[2] === 'server' ? './server.cjs' : './tsctl.cjs'
+const { main, endProcess, processIo, processWords } = requireBeside(bundle)
 main(processWords(), processIo()).then(endProcess)

@@ -2,7 +2,7 @@
 //
 //   tsctl.cjs            what the commonest commands need
 //   rare.cjs             the other commands; split.mjs says how the two hang together
-//   server.cjs           `tsctl server`, loaded only by that command
+//   server.cjs           the whole tool with the server, for `tsctl server` and `tsctl run`
 //   *.cache              V8's compiled form of a file, for the Node that builds
 //   chalk.cjs, ...       packages that few commands need
 //   index.js, types/     the library (types only for a package: `--types`, or npm pack)
@@ -21,8 +21,10 @@
 //
 // Minified, because a cache that is refused (another V8) means that all of it is parsed.
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import fs from 'node:fs'
 import http2 from 'node:http2'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import vm from 'node:vm'
@@ -41,7 +43,7 @@ const next = path.join(dist, `.next-${process.pid}`)
 const lazyBuiltins = {
   name: 'lazy-builtins',
   setup(context) {
-    const names = /^(node:)?(child_process|crypto|fs\/promises)$/
+    const names = /^(node:)?(child_process|crypto|fs\/promises|https?)$/
     context.onResolve({ filter: names }, ({ path: name, namespace }) => {
       if (namespace === 'lazy') return { path: name, external: true }
       return { path: name.replace('node:', ''), namespace: 'lazy' }
@@ -162,6 +164,10 @@ function doorBundles() {
   ]
 }
 
+/** Exports what both bin/tsctl.js and the table of commands ask for. */
+const toolWithServer = `export * from './src/main.ts'
+  export * from './src/commands/server.ts'`
+
 async function bundle() {
   await Promise.all([
     ...doorBundles(),
@@ -173,9 +179,9 @@ async function bundle() {
     ...rarePackages.map(packageBundle),
     build({
       ...commonJs,
-      entryPoints: ['src/commands/server.ts'],
+      stdin: { contents: toolWithServer, resolveDir: root },
       outfile: path.join(next, 'server.cjs'),
-      plugins: [usersPackages],
+      plugins: [lazyBuiltins, packagesApart, wireAlone, usersPackages],
       ...importMetaUrl,
     }),
     build({
@@ -198,43 +204,66 @@ async function cacheCode() {
   const { createRequire } = await import('node:module')
   const requireBuiltin = createRequire(path.join(next, 'tsctl.cjs'))
   const load = (id) => {
-    if (!/^\.\/(tsctl|rare)\.cjs$/.test(id)) return requireBuiltin(id)
+    if (!/^\.\/(tsctl|rare|server)\.cjs$/.test(id)) return requireBuiltin(id)
     if (!loaded.has(id)) loaded.set(id, compiled(path.join(next, id), load))
     return loaded.get(id).exports
   }
-  await warmUp(load('./tsctl.cjs'))
+  const tool = load('./tsctl.cjs')
+  await warmUp(tool)
+  const stopServer = await warmUpServer(load('./server.cjs'), tool)
   for (const { file, script } of loaded.values()) {
     fs.writeFileSync(`${file}.${process.versions.v8}.cache`, script.createCachedData())
   }
+  await stopServer()
 }
 
 function compiled(file, load) {
-  const source = `(function (exports, require, module) {${fs.readFileSync(file, 'latin1')}\n})`
+  const text = fs.readFileSync(file, 'latin1')
+  const source = `(function (exports, require, module, __filename) {${text}\n})`
   const script = new vm.Script(source, { filename: file })
   const module = { exports: {} }
-  script.runInThisContext()(module.exports, load, module)
+  script.runInThisContext()(module.exports, load, module, file)
   return { file, script, exports: module.exports }
 }
 
-async function warmUp({ main, processIo }) {
+async function warmUp(tool) {
   const { endpoint, close } = await standIn()
   const common = ['version', 'get k', 'put k v', 'del k', 'get k -w json']
   const rare = ['member list', 'lease list', 'lease grant 1', 'get k -w fields', 'txn']
   for (const line of [...common, ...rare]) {
-    const stdout = new PassThrough()
-    const stderr = new PassThrough()
-    const io = {
-      ...processIo(),
-      leavesConnections: false,
-      stdin: Readable.from([Buffer.from('\n\n\n')]),
-      stdout,
-      stderr,
-      env: {},
-    }
-    const code = await main([...line.split(' '), '--endpoints', endpoint], io)
-    if (code !== 0) throw new Error(`${line} exits with ${code}: ${stderr.read()}`)
+    await run(tool, `${line} --endpoints ${endpoint}`, { stdout: new PassThrough() })
   }
   await close()
+}
+
+/** Starts a server and writes one key. It is stopped by the function returned. */
+async function warmUpServer(server, tool) {
+  const dir = fs.mkdtempSync(path.join(tmpdir(), 'tsctl-build-'))
+  const stdout = new PassThrough({ encoding: 'utf8' })
+  let interrupt = () => undefined
+  const onInterrupt = (callback) => {
+    interrupt = callback
+    return () => undefined
+  }
+  const at = `--data-dir=${path.join(dir, 'data')} --listen-client-urls=http://127.0.0.1:0`
+  const line = `server ${at} --listen-peer-urls= --log-level=warn`
+  const running = run(server, line, { stdout, onInterrupt })
+  const [text] = await Promise.race([once(stdout, 'data'), running])
+  const endpoint = text.trim().split(' ').at(-1)
+  await run(tool, `put k v --endpoints ${endpoint}`, { stdout: new PassThrough() })
+  return async () => {
+    interrupt('SIGINT')
+    await running
+    fs.rmSync(dir, { recursive: true })
+  }
+}
+
+async function run({ main, processIo }, line, io) {
+  const stderr = new PassThrough()
+  const stdin = Readable.from([Buffer.from('\n\n\n')])
+  const given = { leavesConnections: false, stdin, stderr, env: {}, ...io }
+  const code = await main(line.split(' '), { ...processIo(), ...given })
+  if (code !== 0) throw new Error(`${line} exits with ${code}: ${stderr.read()}`)
 }
 
 /**

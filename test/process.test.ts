@@ -63,15 +63,27 @@ test('a closed standard output is quiet', async () => {
 })
 
 test('without a code cache, or with a broken one, it works the same', async () => {
-  const cache = path.join(root, 'dist', `tsctl.cjs.${process.versions.v8}.cache`)
+  const lines = { tsctl: 'tsctl version', server: 'tsctl server --help' }
   try {
-    writeFileSync(cache, 'not a cache')
-    expect(await shell('tsctl version')).toMatchObject({ code: 0, stderr: '' })
-    rmSync(cache)
-    expect(await shell('tsctl version')).toMatchObject({ code: 0, stderr: '' })
+    for (const [name, line] of Object.entries(lines)) {
+      const cache = path.join(root, 'dist', `${name}.cjs.${process.versions.v8}.cache`)
+      const withCache = await shell(line)
+      expect(withCache).toMatchObject({ code: 0, stderr: '' })
+      writeFileSync(cache, 'not a cache')
+      expect(await shell(line)).toEqual(withCache)
+      rmSync(cache)
+      expect(await shell(line)).toEqual(withCache)
+    }
   } finally {
     execFileSync(process.execPath, [path.join(root, 'scripts', 'build.mjs')])
   }
+})
+
+test('the server is the same from either of the bundles that know it', async () => {
+  const fromItsOwn = await shell('tsctl server --help')
+  expect(fromItsOwn).toMatchObject({ code: 0, stderr: '' })
+  expect(await shell('tsctl --debug server --help')).toEqual(fromItsOwn)
+  expect(await shell('tsctl server too much')).toEqual(await shell('tsctl --debug server too much'))
 })
 
 describeWithEtcd('against a real etcd', () => {
