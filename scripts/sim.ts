@@ -5,7 +5,8 @@
 //     npm run sim -- --mutations              breaks members on purpose, and looks who notices
 //     npm run sim -- --mutations --only vote  those with that word in their name
 import { parseArgs } from 'node:util'
-import { findMutation, mutations } from '../test/simulation/mutations.js'
+import { findMutation } from '../test/simulation/mutation.js'
+import { mutations } from '../test/simulation/mutations.js'
 import { simulate } from '../test/simulation/simulation.js'
 
 const { values } = parseArgs({

@@ -6,7 +6,6 @@
 import type { Entry, HardState, Snapshot } from '../api/gen/raft.js'
 import { ConfChange, EntryType } from '../api/gen/raft.js'
 import type { Files } from '../platform/files.js'
-import type { Log } from '../platform/log.js'
 import { MemoryStorage } from '../raft/storage.js'
 import { type Database, openDatabase } from '../storage/bbolt/reader.js'
 import { saveDatabase } from '../storage/bbolt/writer.js'
@@ -31,7 +30,13 @@ import {
 } from '../storage/schema.js'
 import { readNewestSnapFile, type SnapFile } from '../storage/snap-file.js'
 import { walSnapshots } from '../storage/wal/reader.js'
-import { createWal, type OpenedWal, openWal, type Wal } from '../storage/wal/writer.js'
+import {
+  createWal,
+  type OpenedWal,
+  openWal,
+  type Wal,
+  type WalOptions,
+} from '../storage/wal/writer.js'
 import { captureBuckets, type Position, type State } from './checkpoint.js'
 import { ConfigError, firstMembers, type ServerConfig } from './config.js'
 import { loneLog } from './force-new-cluster.js'
@@ -65,9 +70,7 @@ export interface Joined {
   members: readonly MemberRecord[]
 }
 
-export interface RecoverOptions {
-  files: Files
-  logger: Log
+export interface RecoverOptions extends WalOptions {
   /** Asks the other members, for a new member; undefined when the cluster is new too. */
   join(config: ServerConfig): Promise<Joined | undefined>
 }
@@ -83,13 +86,12 @@ export async function recoverMember(
   options: RecoverOptions,
 ): Promise<Recovered> {
   if (!dataDir.hasLog) return bootstrapMember(config, dataDir, newState, options)
-  const { files, logger } = options
-  const wal = { files, log: logger }
-  const positions = await walSnapshots(dataDir.walDir, wal)
+  const { files } = options
+  const positions = await walSnapshots(dataDir.walDir, options)
   const isListed = ({ index, term }: Position) =>
     positions.some((each) => each.index === index && each.term === term)
-  const snap = await readNewestSnapFile(dataDir.snapDir, isListed, wal)
-  const opened = await openWal(dataDir.walDir, snap ?? { index: 0, term: 0 }, wal)
+  const snap = await readNewestSnapFile(dataDir.snapDir, isListed, options)
+  const opened = await openWal(dataDir.walDir, snap ?? { index: 0, term: 0 }, options)
   const { nodeId, clusterId: cluster } = opened.metadata
   const raftLog = config.forceNewCluster ? await standAlone(config, opened, snap) : opened
   const state = newState(cluster)
@@ -150,8 +152,9 @@ async function bootstrapMember(
   config: ServerConfig,
   dataDir: DataDir,
   newState: NewState,
-  { files, logger, join }: RecoverOptions,
+  options: RecoverOptions,
 ): Promise<Recovered> {
+  const { files, join } = options
   if (dataDir.hasDb) await refuseOldDatabase(dataDir, files)
   const joined = await join(config)
   const born = joined === undefined ? newMember(config) : joiningMember(joined)
@@ -161,8 +164,7 @@ async function bootstrapMember(
   const saved = Promise.allSettled([saving])
   try {
     const wal = await createWal(dataDir.walDir, metadataOf(born), {
-      files,
-      log: logger,
+      ...options,
       // A directory with a log but without a database does not open.
       after: saving,
       ...(born.entries.length > 0 && { first: born }),
@@ -191,7 +193,7 @@ function newborn({ clusterId: cluster }: Born) {
 /** Accepts everything and keeps nothing. */
 function memoryWal(): Wal {
   const done = async () => {}
-  return { lastIndex: 0, save: done, saveSnapshot: done, release: done, close: done }
+  return { lastIndex: 0, bytesWritten: 0, save: done, saveSnapshot: done, release: done, close: done }
 }
 
 /** What a member starts from: its ids, and a log that says who the members are. */

@@ -123,7 +123,7 @@ async function recover(
   const walDir = config.walDir === undefined ? {} : { walDir: config.walDir }
   const dataDir = own(await openDataDir(config.dataDir, { files, log, ...walDir }))
   const join = (asking: ServerConfig) => joinCluster(asking, identity?.dial)
-  return recoverMember(config, dataDir, newState, { files, logger: log, join })
+  return recoverMember(config, dataDir, newState, { files, log, join })
 }
 
 /** A member whose data differ from others' must not serve them. @throws Error naming the others */

@@ -124,7 +124,8 @@ function stateText({ store, membership, lessor, alarms }: ServiceParts): string 
     return `${id} ${name} ${isLearner} ${peerUrls.join()}`
   })
   const removed = membership.removedIds().join()
-  const rest = `${membership.agreedVersion} ${lessor.size} ${alarms.list().length}`
+  const leases = lessor.records().map(({ id, ttlSeconds }) => `${id} ${ttlSeconds}`)
+  const rest = `${membership.agreedVersion} ${leases.sort().join()} ${alarms.list().length}`
   return `${store.revision} ${hash} ${compactRevision} [${members.join('; ')}] ${removed} ${rest}`
 }
 

@@ -1,7 +1,6 @@
 // client.ts: a client of a simulated cluster. It puts, reads, deletes, swaps and compacts, one call
 // after the other, each on a member that chance picks, through the handlers that the network would
 // call. A call that the member does not answer in time is given up; it may take effect later.
-import assert from 'node:assert/strict'
 import {
   CompactionRequest,
   Compare_CompareResult,
@@ -16,9 +15,8 @@ import {
   TxnRequest,
   TxnResponse,
 } from '../../src/api/gen/rpc.js'
-import { guarded } from '../../src/server/rpc/guard.js'
-import { kvService } from '../../src/server/rpc/kv.js'
 import type { ServiceParts } from '../../src/server/rpc/parts.js'
+import { callUnary } from './calls.js'
 import type { History } from './history.js'
 import type { Answer, Call } from './linearizable.js'
 import type { Running, SimulatedMember } from './simulated-member.js'
@@ -175,19 +173,8 @@ function swapRequest(key: Buffer, call: Extract<Call, { kind: 'swap' }>): TxnReq
   })
 }
 
-const never = new AbortController().signal
-
-/** Calls a method of the KV service as the client port does. */
-async function send(service: ServiceParts, method: string, request: Uint8Array): Promise<Buffer> {
-  const path = `/etcdserverpb.KV/${method}`
-  const found = kvService(service).find(([name]) => name === path)
-  assert(found !== undefined, `no method ${path}`)
-  const handler = guarded(service, path, found[1])
-  assert(handler.kind === 'unary')
-  const peer = { address: 'simulated' }
-  const call = { path, metadata: {}, signal: never, peer }
-  return Buffer.from(await handler.handle(Buffer.from(request), call))
-}
+const send = (service: ServiceParts, method: string, request: Uint8Array): Promise<Buffer> =>
+  callUnary(service, `KV/${method}`, request)
 
 function revisionOf(header: ResponseHeader | undefined): number {
   return Number(header?.revision ?? 0)

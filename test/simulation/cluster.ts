@@ -1,5 +1,7 @@
 // cluster.ts: the members of one simulated cluster, and the operator who starts those that were
 // added to it.
+import { EtcdError } from '../../src/api/rpc-errors.js'
+import { RpcError } from '../../src/grpc/status.js'
 import type { Recovered } from '../../src/server/recover.js'
 import { SimulatedNetwork } from './network.js'
 import { SimulatedMember, type Surroundings } from './simulated-member.js'
@@ -17,6 +19,7 @@ export interface ClusterParts {
   snapshotCatchupEntries: number
   preVote: boolean
   snapshotCount: number
+  segmentBytes: number
 }
 
 /** How often the operator looks who has been added. */
@@ -70,11 +73,15 @@ export class Cluster {
     this.#around.note(line)
   }
 
-  /** Starts whoever was added and has no process yet. */
+  /** Starts whoever was added and has no process yet; removes whose disk is broken. */
   operate(): void {
     const service = this.leader()?.running?.service
     if (service === undefined) return
-    const { membership } = service
+    const { membership, reconfigurer } = service
+    const broken = this.members.find(({ isDamaged, isGone }) => isDamaged && isGone)?.id
+    if (broken !== undefined && membership.member(broken) !== undefined) {
+      tolerate(reconfigurer.remove(broken))
+    }
     for (const { id, peerUrls } of membership.list()) {
       const [url] = peerUrls
       if (url === undefined || this.members.some((member) => member.url === url)) continue
@@ -98,4 +105,11 @@ export class Cluster {
     this.members.push(member)
     return member
   }
+}
+
+/** A refusal is an answer; anything else is a failure of the simulation. */
+export function tolerate(work: Promise<unknown>): void {
+  work.catch((error: unknown) => {
+    if (!(error instanceof EtcdError || error instanceof RpcError)) throw error
+  })
 }

@@ -1,8 +1,7 @@
 // faults.ts: what goes wrong, and what operators do meanwhile. Each of these is a thing that the
 // design promises to survive, in any order and at any moment.
-import { EtcdError } from '../../src/api/rpc-errors.js'
-import { RpcError } from '../../src/grpc/status.js'
-import type { Cluster } from './cluster.js'
+import { type Message, MessageType } from '../../src/api/gen/raft.js'
+import { type Cluster, tolerate } from './cluster.js'
 import type { NetworkConditions } from './network.js'
 import type { SimulatedMember } from './simulated-member.js'
 
@@ -35,6 +34,9 @@ const faults: readonly Fault[] = [
   { name: 'slow disk', weight: 3, happen: slowDisk },
   { name: 'transfer', weight: 4, happen: transfer },
   { name: 'members', weight: 6, happen: changeMembers },
+  { name: 'hold', weight: 3, happen: holdMessages },
+  { name: 'full disk', weight: 3, happen: fillDisk },
+  { name: 'damage', weight: 1, happen: damageOne },
   { name: 'network', weight: 3, happen: ({ network }, random) => setNetwork(network, random) },
 ]
 
@@ -155,6 +157,38 @@ function slowDisk(cluster: Cluster, random: RandomNumber): void {
   if (member !== undefined) member.syncMs = [1, 5, 50, 200][random(4)] ?? 1
 }
 
+const answerTypes: ReadonlySet<MessageType> = new Set([
+  MessageType.MsgVoteResp,
+  MessageType.MsgAppResp,
+  MessageType.MsgHeartbeatResp,
+])
+
+/** Some messages, or some answers, arrive when nobody expects them any more. */
+function holdMessages({ network, time }: Cluster, random: RandomNumber): void {
+  const percent = 20 + random(60)
+  const isAnswersOnly = random(2) === 0
+  const held = network.hold(({ type }: Message) => {
+    return (!isAnswersOnly || answerTypes.has(type)) && random(100) < percent
+  })
+  time.after(200 + random(3_000), () => held.release())
+}
+
+/** Room for a few writes more, or for a part of the next one. */
+function fillDisk(cluster: Cluster, random: RandomNumber): void {
+  const files = one(cluster, random)?.files
+  if (files === undefined) return
+  files.spaceBytes = random(2) * random(4_000)
+  cluster.time.after(200 + random(4_000), () => {
+    files.spaceBytes = Number.POSITIVE_INFINITY
+  })
+}
+
+/** Once in a history: what the others have is enough until somebody takes its place. */
+function damageOne(cluster: Cluster, random: RandomNumber): void {
+  if (cluster.members.some(({ isDamaged }) => isDamaged)) return
+  one(cluster, random)?.damage()
+}
+
 function partition({ members, network }: Cluster, random: RandomNumber): void {
   network.heal()
   const sides = members.map(() => random(2))
@@ -208,11 +242,4 @@ function changeMembers(cluster: Cluster, random: RandomNumber): void {
   } else if (dice === 0 && someone !== undefined && list.length > 3) {
     tolerate(reconfigurer.remove(someone))
   }
-}
-
-/** A refusal is an answer; anything else is a failure of the simulation. */
-function tolerate(work: Promise<unknown>): void {
-  work.catch((error: unknown) => {
-    if (!(error instanceof EtcdError || error instanceof RpcError)) throw error
-  })
 }

@@ -11,21 +11,12 @@ import { Node } from '../../src/server/node.js'
 import type { Recovered } from '../../src/server/recover.js'
 import type { Wal } from '../../src/storage/wal/writer.js'
 import { FakeFiles } from '../support/fake-files.js'
-import { lateAcknowledgements, lateVotes, oldEntry, type Plot } from './plots.js'
+import { erase } from './damage.js'
+import type { Mutation } from './mutation.js'
+import { lateAcknowledgements, lateVotes, oldEntry } from './plots.js'
 import { replace } from './replace.js'
-import { type SimulationResult, simulate } from './simulation.js'
-
-export interface Mutation {
-  readonly name: string
-  /** Takes many seeds to be found. */
-  readonly isRare?: boolean
-  /** What brings it to light within a few seeds. */
-  readonly plot?: Plot
-  /** Wraps what a member recovered. */
-  bend?(recovered: Recovered): void
-  /** Replaces what cannot be wrapped; the function returned puts it back. */
-  install?(): () => void
-}
+import { serviceMutations } from './service-mutations.js'
+import { SimulatedMember } from './simulated-member.js'
 
 export const mutations: readonly Mutation[] = [
   {
@@ -138,26 +129,37 @@ export const mutations: readonly Mutation[] = [
     install: () => replace(Node.prototype, 'linearizable', () => () => Promise.resolve()),
   },
   { name: 'now and then an entry is not applied', install: skipEntries },
+  {
+    name: 'the name of a new segment is not synced',
+    isRare: true,
+    install: () =>
+      replace(FakeFiles.prototype, 'syncDir', (original) => {
+        return async function (this: FakeFiles, dir) {
+          if (!dir.endsWith('/wal')) await original.call(this, dir)
+        }
+      }),
+  },
+  {
+    name: 'what did not fit on a full disk counts as saved',
+    isRare: true,
+    bend: (own) =>
+      bendWal(own, (wal) => (hardState, entries, sync) => {
+        return wal.save(hardState, entries, sync).catch(ignoreFullDisk)
+      }),
+  },
+  {
+    name: 'a damaged record at the end of a log is taken for one that was never written',
+    isRare: true,
+    install: () =>
+      replace(SimulatedMember.prototype, 'spoil', () => {
+        return async function (this: SimulatedMember, place) {
+          this.isDamaged = false
+          await erase(this.files, place)
+        }
+      }),
+  },
+  ...serviceMutations,
 ]
-
-/** The first seed at which a mutation is found; undefined when none of them finds it. */
-export async function findMutation(
-  { bend, install }: Mutation,
-  seeds: { first: number; count: number; plot?: Plot | undefined },
-): Promise<SimulationResult | undefined> {
-  const putBack = install?.()
-  const { plot } = seeds
-  const options = { ...(bend && { bend }), ...(plot && { plot }) }
-  try {
-    for (let seed = seeds.first; seed < seeds.first + seeds.count; seed++) {
-      const result = await simulate(seed, options)
-      if (result.failure !== undefined) return result
-    }
-    return undefined
-  } finally {
-    putBack?.()
-  }
-}
 
 function bendWal(recovered: Recovered, save: (wal: Wal) => Wal['save']): void {
   const { wal } = recovered
@@ -170,6 +172,10 @@ function bendWal(recovered: Recovered, save: (wal: Wal) => Wal['save']): void {
     release: (index) => wal.release(index),
     close: () => wal.close(),
   }
+}
+
+function ignoreFullDisk(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOSPC') throw error
 }
 
 function withoutVote(hardState: HardState | undefined): HardState | undefined {

@@ -13,8 +13,10 @@ import { Member } from '../../src/server/member.js'
 import { type Joined, type Recovered, recoverMember } from '../../src/server/recover.js'
 import type { ServiceParts } from '../../src/server/rpc/parts.js'
 import { openDataDir } from '../../src/storage/data-dir.js'
+import { CorruptionError } from '../../src/storage/errors.js'
 import type { Wal } from '../../src/storage/wal/writer.js'
 import { FakeFiles } from '../support/fake-files.js'
+import { lastRecord, type Place, spoil } from './damage.js'
 import type { SimulatedNetwork } from './network.js'
 import { clockOf, Life, type VirtualTime } from './virtual-time.js'
 
@@ -35,6 +37,8 @@ export interface Surroundings {
   preVote: boolean
   /** Entries between two checkpoints. */
   snapshotCount: number
+  /** When a file of the log is full. */
+  segmentBytes: number
 }
 
 /** What runs between a start and a crash. */
@@ -59,8 +63,10 @@ export class SimulatedMember {
   running: Running | undefined
   /** Its id once it is known. */
   id: bigint | undefined
-  /** It was removed from the cluster and has noticed it. */
+  /** It was removed from the cluster and has noticed it, or its disk is broken. */
   isGone = false
+  /** Its log was damaged while it was down. */
+  isDamaged = false
   readonly #around: Surroundings
   readonly #config: ServerConfig
   readonly #joined: Joined | undefined
@@ -129,6 +135,23 @@ export class SimulatedMember {
     )
   }
 
+  /** It goes down, and its log is damaged. Nobody notices before it starts. */
+  damage(): void {
+    this.crash()
+    lastRecord(this.files)
+      .then(async (place) => {
+        if (place === undefined) return
+        this.#note(() => `has a bad disk: ${place.file} at ${place.start}`)
+        this.isDamaged = true
+        await this.spoil(place)
+      })
+      .catch((error: Error) => this.#around.onFailure(this, error))
+  }
+
+  async spoil(place: Place): Promise<void> {
+    await spoil(this.files, place)
+  }
+
   pause(forMs: number): void {
     this.#note(() => `pauses for ${forMs} ms`)
     this.#life?.pause(forMs)
@@ -164,9 +187,11 @@ export class SimulatedMember {
     const join = async () => this.#joined
     const recovered = await recoverMember(this.#config, dataDir, newState, {
       files,
-      logger: log,
+      log,
       join,
+      segmentBytes: this.#around.segmentBytes,
     })
+    if (this.isDamaged) throw new Error('a log that is damaged was taken for a sound one')
     this.id = recovered.memberId
     bend(recovered)
     const running = this.#watched(life, recovered)
@@ -209,10 +234,20 @@ export class SimulatedMember {
     if (life.isOver) return
     this.#note(() => `fails: ${error.message}`)
     const isRemoved = /permanently removed/.test(error.message)
-    if (isRemoved) this.isGone = true
-    else if (this.files.hasPower) this.#around.onFailure(this, error)
+    const isBroken = this.isDamaged && error instanceof CorruptionError
+    if (isRemoved || isBroken) this.isGone = true
+    else if (this.files.hasPower && !this.#isShortOfSpace(error)) {
+      this.#around.onFailure(this, error)
+    }
     this.#end(life)
     this.files.crash()
+  }
+
+  /** With a full disk it may run, but neither start nor write its last checkpoint. */
+  #isShortOfSpace(error: Error): boolean {
+    const mayBe = this.running === undefined || this.#isStopping
+    const causes = [error, error.cause] as (NodeJS.ErrnoException | undefined)[]
+    return mayBe && causes.some((each) => each?.code === 'ENOSPC')
   }
 
   #note(line: () => string): void {

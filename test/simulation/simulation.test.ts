@@ -2,13 +2,17 @@
 // `npm run sim -- --seed N` replays it with a line an event.
 import { describe, expect, test } from 'vitest'
 import { checkRegister, type Operation } from './linearizable.js'
-import { findMutation, type Mutation, mutations } from './mutations.js'
+import { findMutation, type Mutation } from './mutation.js'
+import { mutations } from './mutations.js'
 import { simulate } from './simulation.js'
 
 const seeds = Array.from({ length: 15 }, (_, at) => at + 1)
 
 test(`clusters of ${seeds.length} seeds keep their promises, and do something`, async () => {
-  const totals = { applied: 0, leaders: 0, hashes: 0, answered: 0, snapshots: 0, lost: 0 }
+  const totals = {
+    ...{ applied: 0, leaders: 0, hashes: 0, answered: 0, snapshots: 0, lost: 0 },
+    ...{ granted: 0, renewed: 0, ended: 0, events: 0, resumed: 0, compacted: 0 },
+  }
   for (const seed of seeds) {
     const { failure, figures } = await simulate(seed)
     expect(failure, `seed ${seed}`).toBeUndefined()
@@ -21,6 +25,11 @@ test(`clusters of ${seeds.length} seeds keep their promises, and do something`, 
   expect(totals.hashes / seeds.length).toBeGreaterThan(20)
   expect(totals.snapshots).toBeGreaterThan(2)
   expect(totals.lost).toBeGreaterThan(100)
+  expect(totals.renewed).toBeGreaterThan(15)
+  expect(totals.ended).toBeGreaterThan(15)
+  expect(totals.events / seeds.length).toBeGreaterThan(50)
+  expect(totals.resumed).toBeGreaterThan(30)
+  expect(totals.compacted).toBeGreaterThan(0)
 }, 120_000)
 
 test('a seed replays exactly, with and without a trace', async () => {

@@ -15,7 +15,10 @@ import { History } from './history.js'
 import { perfectNetwork } from './network.js'
 import { lateVotes, oldEntry, type Plot, Plotter, plots } from './plots.js'
 import { replace } from './replace.js'
+import { Tenant } from './tenant.js'
 import { VirtualTime } from './virtual-time.js'
+import { WatchLog } from './watch-log.js'
+import { Watcher } from './watcher.js'
 
 export interface SimulationOptions {
   /** Keeps a line an event. */
@@ -85,6 +88,9 @@ class Simulation {
   readonly #history = new History()
   readonly #cluster: Cluster
   readonly #clients: Client[]
+  readonly #tenants: Tenant[]
+  readonly #watchers: Watcher[]
+  readonly #watchLog = new WatchLog()
   readonly #trace: string[] = []
   readonly #keepTrace: boolean
   /** Entries of an append; 1: a single one, as if each were as large as a message may be. */
@@ -115,6 +121,7 @@ class Simulation {
       bend,
       snapshotCatchupEntries: [3, 10, 50][random(3)] ?? 10,
       preVote: this.#plot !== lateVotes && random(3) > 0,
+      segmentBytes: [2_000, 10_000, 64_000_000][random(3)] ?? 2_000,
       snapshotCount: [10, 40, 10_000][random(3)] ?? 40,
     })
     const { network, members } = this.#cluster
@@ -124,6 +131,15 @@ class Simulation {
       const parts = { time: this.#time, random, history: this.#history, keys }
       const note = (line: () => string) => this.#note(line)
       return new Client({ ...parts, name: `c${at + 1}`, members: () => members, note })
+    })
+    const beside = { time: this.#time, random, members: () => members }
+    const note = (line: () => string) => this.#note(line)
+    this.#tenants = Array.from({ length: 1 + random(2) }, (_, at) => {
+      return new Tenant({ ...beside, note, name: `t${at + 1}` })
+    })
+    const watched = [undefined, undefined, keys[0]].slice(0, 1 + random(3))
+    this.#watchers = watched.map((key, at) => {
+      return new Watcher({ ...beside, note, name: `w${at + 1}`, key, log: this.#watchLog })
     })
     this.#time.onEvent = () => {
       this.#checks.check(members)
@@ -153,7 +169,7 @@ class Simulation {
 
   async #disturb(): Promise<void> {
     this.#cluster.start()
-    for (const client of this.#clients) client.start()
+    for (const each of [...this.#clients, ...this.#tenants, ...this.#watchers]) each.start()
     await this.#runPlot()
     const nemesis = new Nemesis(this.#cluster, this.#random)
     this.#checks.onLeader = () => nemesis.onLeader()
@@ -185,6 +201,7 @@ class Simulation {
       member.syncMs = 1
       if (!member.files.hasPower) member.crash()
       member.files.powerFailsAfter(Number.POSITIVE_INFINITY)
+      member.files.spaceBytes = Number.POSITIVE_INFINITY
     }
     const before = this.#clients.map(({ answeredWrites }) => answeredWrites)
     const hasProgress = (): boolean =>
@@ -192,7 +209,7 @@ class Simulation {
     const until = this.#time.now + settleMs
     await this.#runUntil(until, hasProgress)
     assert(hasProgress(), `no progress after the faults:\n${this.#describe()}`)
-    for (const client of this.#clients) client.isStopped = true
+    for (const each of [...this.#clients, ...this.#tenants]) each.isStopped = true
     await this.#runUntil(until + settleMs, () => this.#isSettled())
     assert(this.#isSettled(), `members do not come together:\n${this.#describe()}`)
   }
@@ -208,15 +225,24 @@ class Simulation {
     }
   }
 
-  /** All who belong to the cluster run, and have applied everything. */
+  /**
+   * All who belong to the cluster run, and have applied everything; no lease is left, and watchers
+   * know it all.
+   */
   #isSettled(): boolean {
     const { appliedIndex } = this.#checks
-    const members = this.#cluster.leader()?.running?.service.membership.list() ?? []
+    const leader = this.#cluster.leader()?.running?.service
+    if (leader === undefined) return false
     const isDone = ({ id }: { id: bigint }): boolean => {
-      const member = this.#cluster.members.find((each) => each.id === id)
-      return member?.running?.service.node.applied === appliedIndex
+      const service = this.#cluster.members.find((each) => each.id === id)?.running?.service
+      return service?.node.applied === appliedIndex && service.lessor.size === 0
     }
-    return members.length > 0 && members.every(isDone)
+    const { membership, store } = leader
+    return (
+      membership.list().every(isDone) &&
+      this.#tenants.every(({ isIdle }) => isIdle) &&
+      this.#watchers.every((watcher) => watcher.isCurrent(store.revision))
+    )
   }
 
   #checkEnd(): void {
@@ -225,6 +251,8 @@ class Simulation {
     assert(leader !== undefined)
     checkKept(leader, this.#history.acknowledged)
     this.#history.check()
+    for (const watcher of this.#watchers) watcher.check()
+    this.#watchLog.check(this.#history.acknowledged)
   }
 
   #describe(): string {
@@ -236,7 +264,9 @@ class Simulation {
           status &&
           `${status.role} of ${status.term}, commit ${status.commit}, applied ${status.applied}`
         const list = membership?.list().map(({ id, isLearner }) => `${id}${isLearner ? '?' : ''}`)
-        return `  ${name} ${isGone ? 'gone' : isDown ? 'down' : raft} ${list?.join() ?? ''}`
+        const state = isGone ? 'gone' : isDown ? 'down' : raft
+        const leases = running?.service.lessor.size ?? 0
+        return `  ${name} ${state} ${list?.join() ?? ''}, ${leases} leases`
       })
       .join('\n')
   }
@@ -245,8 +275,10 @@ class Simulation {
     const { answered, unanswered, undecided } = this.#history.counts
     const { sent, lost, snapshots } = this.#cluster.network.counts
     const { leaders, hashes } = this.#checks.counts
+    const tenants = sumOf(this.#tenants.map(({ counts }) => counts))
+    const watchers = sumOf(this.#watchers.map(({ counts }) => counts))
     return {
-      events: this.#time.eventCount,
+      happened: this.#time.eventCount,
       virtualMs: Math.round(this.#time.now),
       members: this.#cluster.members.length,
       applied: this.#checks.appliedIndex,
@@ -258,6 +290,8 @@ class Simulation {
       sent,
       lost,
       snapshots,
+      ...tenants,
+      ...watchers,
     }
   }
 
@@ -273,4 +307,14 @@ class Simulation {
       this.#digest,
     )
   }
+}
+
+function sumOf<Name extends string>(all: readonly Record<Name, number>[]): Record<string, number> {
+  const sums: Record<string, number> = {}
+  for (const counts of all) {
+    for (const [name, count] of Object.entries<number>(counts)) {
+      sums[name] = (sums[name] ?? 0) + count
+    }
+  }
+  return sums
 }
