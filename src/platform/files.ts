@@ -103,10 +103,11 @@ const ftruncate = promisify(callbackFs.ftruncate)
 const fstat = promisify(callbackFs.fstat)
 
 /**
- * Less than this is in the system's cache sooner than another thread could be woken to copy it
- * there: a small write and its sync take 60 µs of processor time instead of 75.
+ * So much is in the system's cache sooner than another thread could be woken to copy it there: a
+ * small write and its sync take 60 µs of processor time instead of 75. What is larger may take new
+ * pages, and the loop has better things to do meanwhile.
  */
-const writeHereMax = 64 * 1024
+const writeHereMax = 4096
 
 function handle(fd: number): FileHandle {
   return {
