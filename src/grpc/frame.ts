@@ -10,10 +10,21 @@ import { RpcError, Status } from './status.js'
 const headBytes = 5
 
 export function frame(message: Uint8Array): Buffer {
-  const framed = Buffer.allocUnsafe(headBytes + message.length)
-  framed[0] = 0
-  framed.writeUInt32BE(message.length, 1)
-  framed.set(message, headBytes)
+  return frames([message])
+}
+
+/** One after the other in one piece, so that several messages cost one write. */
+export function frames(messages: readonly Uint8Array[]): Buffer {
+  let size = 0
+  for (const { length } of messages) size += headBytes + length
+  const framed = Buffer.allocUnsafe(size)
+  let at = 0
+  for (const message of messages) {
+    framed[at] = 0
+    framed.writeUInt32BE(message.length, at + 1)
+    framed.set(message, at + headBytes)
+    at += headBytes + message.length
+  }
   return framed
 }
 

@@ -4,7 +4,7 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Clock, Timer } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
-import { frame } from './frame.js'
+import { frame, frames } from './frame.js'
 import { type Metadata, metadataOf } from './metadata.js'
 import { percentEncoded } from './percent.js'
 import type { Peer, ServerSession } from './server-session.js'
@@ -96,11 +96,11 @@ export class IncomingCall implements ServerCall {
     stream.end(frame(message))
   }
 
-  /** One of several messages. False: the client takes no more now; wait for drain. */
-  send(message: Uint8Array): boolean {
+  /** Some of the call's messages. False: the client takes no more now; wait for drain. */
+  send(messages: readonly Uint8Array[]): boolean {
     this.#session.noteSent()
     if (!this.stream.headersSent) this.stream.respond(answerHeaders, withTrailers)
-    return this.stream.write(frame(message))
+    return this.stream.write(frames(messages))
   }
 
   /**

@@ -12,8 +12,11 @@ const roomBytes = 256 * 1024
 
 /** Iteration gives the client's messages and ends when the client has no more to say. */
 export interface ServerStream extends ServerCall, AsyncIterable<Buffer> {
-  /** Waits while the client is slow. Fails once the call is over. */
-  write(message: Uint8Array): Promise<void>
+  /**
+   * Sends one message, or several for the price of one. Waits while the client is slow. Fails once
+   * the call is over.
+   */
+  write(...messages: Uint8Array[]): Promise<void>
 }
 
 /**
@@ -87,12 +90,12 @@ class Serving implements ServerStream {
     return this.#queue
   }
 
-  write(message: Uint8Array): Promise<void> {
+  write(...messages: Uint8Array[]): Promise<void> {
     const { stream, isOver } = this.#call
     if (isOver || stream.destroyed) {
       return Promise.reject(new RpcError(Status.canceled, 'context canceled'))
     }
-    if (this.#call.send(message) || stream.writableLength <= roomBytes) return Promise.resolve()
+    if (this.#call.send(messages) || stream.writableLength <= roomBytes) return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.#writers.push({ resolve, reject })
     })

@@ -8,6 +8,10 @@ import type { WatchBatch } from './watch-event.js'
 
 /** Event batches that wait at most, as in etcd; more only grows memory for a slow client. */
 const eventBatchesMax = 128
+/** With many watchers so many for each, since one write may concern all of them at once... */
+const batchesAWatcher = 4
+/** ...as long as what they hold is small. */
+const smallBytes = 1024 * 1024
 /** Less for batches of history, which are large and can be made again when there is room. */
 const historyBatchesMax = 8
 /** Batches of any kind above which no further request should be read. */
@@ -16,15 +20,23 @@ const batchesMax = 1024
 export class BatchQueue {
   private readonly batches: WatchBatch[] = []
   private eventBatches = 0
+  private eventBytes = 0
+  private readonly watcherCount: () => number
   private isClosed = false
   private wakeConsumer: (() => void) | undefined
   private readonly wakeRequests: (() => void)[] = []
 
-  /** How many more event batches may be pushed. */
-  get roomForEvents(): number {
-    return eventBatchesMax - this.eventBatches
+  constructor(watcherCount: () => number) {
+    this.watcherCount = watcherCount
   }
 
+  /** Whether another event batch may be pushed. */
+  get hasRoomForEvents(): boolean {
+    if (this.eventBatches < eventBatchesMax) return true
+    return this.eventBatches < batchesAWatcher * this.watcherCount() && this.eventBytes < smallBytes
+  }
+
+  /** How many batches of history may be pushed. */
   get roomForHistory(): number {
     return historyBatchesMax - this.eventBatches
   }
@@ -36,7 +48,7 @@ export class BatchQueue {
   push(batch: WatchBatch): void {
     if (this.isClosed) return
     this.batches.push(batch)
-    if (batch.events.length > 0) this.eventBatches++
+    this.count(batch, 1)
     const wake = this.wakeConsumer
     this.wakeConsumer = undefined
     wake?.()
@@ -46,7 +58,7 @@ export class BatchQueue {
   take(): WatchBatch | undefined {
     const batch = this.batches.shift()
     if (batch === undefined) return undefined
-    if (batch.events.length > 0) this.eventBatches--
+    this.count(batch, -1)
     if (this.batches.length < batchesMax) this.admitRequests()
     return batch
   }
@@ -71,12 +83,19 @@ export class BatchQueue {
     this.isClosed = true
     this.batches.length = 0
     this.eventBatches = 0
+    this.eventBytes = 0
     this.wakeConsumer?.()
     this.admitRequests()
   }
 
   get closed(): boolean {
     return this.isClosed
+  }
+
+  private count({ events }: WatchBatch, sign: 1 | -1): void {
+    if (events.length === 0) return
+    this.eventBatches += sign
+    for (const { kv, prev } of events) this.eventBytes += sign * (kv.size + (prev?.size ?? 0))
   }
 
   private admitRequests(): void {

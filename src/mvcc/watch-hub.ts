@@ -4,7 +4,6 @@
 // is full is parked: it becomes unsynced from that very revision, and is told from history once
 // there is room. So a slow client costs no memory beyond its queue, and loses nothing unless a
 // compaction overtakes it, which ends the watcher with the revision from which it may start anew.
-import type { BatchQueue } from './batch-queue.js'
 import type { Stored } from './key-index.js'
 import { SharedEvents } from './shared-events.js'
 import type { Store } from './store.js'
@@ -16,13 +15,15 @@ import { WatcherGroup } from './watcher-group.js'
 /** Watchers that one round serves, as in etcd. */
 const watchersPerRound = 512
 
-const noWatchers: ReadonlySet<Watcher> = new Set()
-
 export class WatchHub {
   private readonly store: Store
   private readonly synced = new WatcherGroup()
-  /** In the order in which they get their turn. */
-  private readonly unsynced = new Set<Watcher>()
+  /**
+   * Streams with watchers that are not synced, in the order in which they get their turn. A stream
+   * without room costs the others one look, however many of its watchers are behind.
+   */
+  private readonly line = new Set<WatcherHome>()
+  private unsynced = 0
 
   constructor(store: Store) {
     this.store = store
@@ -30,11 +31,11 @@ export class WatchHub {
   }
 
   get watcherCount(): number {
-    return this.synced.size + this.unsynced.size
+    return this.synced.size + this.unsynced
   }
 
   get unsyncedCount(): number {
-    return this.unsynced.size
+    return this.unsynced
   }
 
   add(watcher: Watcher): void {
@@ -44,15 +45,15 @@ export class WatchHub {
 
   remove(watcher: Watcher): void {
     this.synced.delete(watcher)
-    this.unsynced.delete(watcher)
-    watcher.home.behind.delete(watcher)
+    this.leaveLine(watcher)
     watcher.home.watchers.delete(watcher.options.id)
   }
 
   /** Ends every watcher and tells its client why. */
   cancelAll(reason: string): void {
     const { revision } = this.store
-    for (const watcher of [...this.synced.list(), ...this.unsynced]) {
+    const behind = [...this.line].flatMap((home) => [...home.behind])
+    for (const watcher of [...this.synced.list(), ...behind]) {
       this.remove(watcher)
       const { id: watchId } = watcher.options
       const told = { canceled: true, cancelReason: reason } as const
@@ -62,37 +63,35 @@ export class WatchHub {
 
   /** One round over unsynced watchers that have room; true if another round has work to do now. */
   sync(): boolean {
-    this.tellHistory(this.nextInLine(noWatchers))
-    return this.nextInLine(noWatchers).length > 0
+    this.tellHistory(this.nextInLine(this.line))
+    return this.nextInLine(this.line).length > 0
   }
 
   /** A round in which one stream comes first, because its consumer has nothing else to take. */
-  syncStream({ behind }: WatcherHome): void {
-    if (behind.size > 0) this.tellHistory(this.nextInLine(behind))
+  syncStream(home: WatcherHome): void {
+    if (home.behind.size > 0) this.tellHistory(this.nextInLine(startingWith(home, this.line)))
   }
 
   /**
-   * The watchers of the next round: those of `first`, then in the order of the line, as far as
-   * their queues have room for a batch each. The first one decides where the pass over the history
-   * begins, so those that are further behind keep their place in the line and get a later round.
+   * The watchers of the next round, stream after stream, as far as their queues have room for a
+   * batch each. The first one decides where the pass over the history begins, so those that are
+   * further behind keep their place in the line and get a later round.
    */
-  private nextInLine(first: ReadonlySet<Watcher>): Watcher[] {
-    const chosen = new Set<Watcher>()
-    const rooms = new Map<BatchQueue, number>()
+  private nextInLine(line: Iterable<WatcherHome>): Watcher[] {
+    const chosen: Watcher[] = []
     let from: number | undefined
-    for (const line of [first, this.unsynced]) {
-      for (const watcher of line) {
-        const { queue } = watcher.home
-        const room = rooms.get(queue) ?? queue.roomForHistory
-        if (room <= 0 || chosen.has(watcher)) continue
+    for (const { queue, behind } of line) {
+      let room = queue.roomForHistory
+      if (room <= 0) continue
+      for (const watcher of behind) {
         from ??= watcher.nextRevision
         if (watcher.nextRevision < from) continue
-        rooms.set(queue, room - 1)
-        chosen.add(watcher)
-        if (chosen.size === watchersPerRound) return [...chosen]
+        chosen.push(watcher)
+        if (chosen.length === watchersPerRound) return chosen
+        if (--room === 0) break
       }
     }
-    return [...chosen]
+    return chosen
   }
 
   /**
@@ -108,18 +107,25 @@ export class WatchHub {
   }
 
   private toSynced(watcher: Watcher): void {
-    this.unsynced.delete(watcher)
-    watcher.home.behind.delete(watcher)
+    this.leaveLine(watcher)
     this.synced.add(watcher)
   }
 
-  /** To the end of the line, if it stands in it already. */
+  /** To the end of the line, behind the other watchers of its stream. */
   private toUnsynced(watcher: Watcher): void {
     this.synced.delete(watcher)
-    for (const line of [this.unsynced, watcher.home.behind]) {
-      line.delete(watcher)
-      line.add(watcher)
-    }
+    this.leaveLine(watcher)
+    const { home } = watcher
+    home.behind.add(watcher)
+    this.unsynced++
+    this.line.add(home)
+  }
+
+  private leaveLine(watcher: Watcher): void {
+    const { home } = watcher
+    if (!home.behind.delete(watcher)) return
+    this.unsynced--
+    if (home.behind.size === 0) this.line.delete(home)
   }
 
   private notify(changes: readonly Stored[], revision: number): void {
@@ -141,7 +147,7 @@ export class WatchHub {
     for (const watcher of concerned) {
       const events = watcher.pending ?? []
       watcher.pending = undefined
-      if (watcher.home.queue.roomForEvents > 0) {
+      if (watcher.home.queue.hasRoomForEvents) {
         watcher.nextRevision = revision + 1
         send(watcher, revision, events)
       } else {
@@ -159,6 +165,10 @@ export class WatchHub {
       this.endCompacted(watcher, compactRevision)
       return false
     })
+    for (const { home } of served) {
+      // Served now, so the others come first the next time.
+      if (this.line.delete(home)) this.line.add(home)
+    }
     for (const [watcher, { events, next }] of readHistory(this.store, served)) {
       watcher.nextRevision = next ?? revision + 1
       if (events.length > 0) send(watcher, revision, events)
@@ -177,4 +187,9 @@ export class WatchHub {
 function send(watcher: Watcher, revision: number, events: readonly WatchEvent[]): void {
   watcher.isQuiet = false
   watcher.home.queue.push({ watchId: watcher.options.id, revision, events })
+}
+
+function* startingWith<T>(first: T, rest: Iterable<T>): Generator<T, void, void> {
+  yield first
+  for (const item of rest) if (item !== first) yield item
 }

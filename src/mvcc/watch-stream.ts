@@ -21,8 +21,8 @@ import {
 export class WatchStream implements AsyncIterable<WatchBatch> {
   private readonly store: Store
   private readonly hub: WatchHub
-  private readonly queue = new BatchQueue()
   private readonly watchers = new Map<bigint, Watcher>()
+  private readonly queue = new BatchQueue(() => this.watchers.size)
   private readonly home: WatcherHome = {
     queue: this.queue,
     watchers: this.watchers,
@@ -79,7 +79,7 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
 
   /** A progress interval is over: tells the watchers that asked for it and had no event in it. */
   progressTick(): void {
-    if (this.queue.roomForEvents <= 0) return
+    if (!this.queue.hasRoomForEvents) return
     const { revision } = this.store
     for (const watcher of this.watchers.values()) {
       if (!watcher.options.progressNotify) continue
@@ -106,12 +106,21 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
     return this.queue.take()
   }
 
+  get isClosed(): boolean {
+    return this.queue.closed
+  }
+
+  /** Resolves when take() is worth another try, or the stream is closed. One consumer at a time. */
+  filled(): Promise<void> {
+    return this.queue.filled()
+  }
+
   async next(): Promise<IteratorResult<WatchBatch, undefined>> {
     for (;;) {
       const batch = this.take()
       if (batch !== undefined) return { done: false, value: batch }
-      if (this.queue.closed) return { done: true, value: undefined }
-      await this.queue.filled()
+      if (this.isClosed) return { done: true, value: undefined }
+      await this.filled()
     }
   }
 

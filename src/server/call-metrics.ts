@@ -80,9 +80,9 @@ export class CallMetrics {
   #countedMessages(method: Method, stream: ServerStream): ServerStream {
     const received = (bytes: number) => this.#noteReceived(method, bytes)
     return streamWith(stream, {
-      write: (message) => {
-        this.#noteSent(method, message.length)
-        return stream.write(message)
+      write: (...messages) => {
+        for (const { length } of messages) this.#noteSent(method, length)
+        return stream.write(...messages)
       },
       async *[Symbol.asyncIterator]() {
         for await (const message of stream) {

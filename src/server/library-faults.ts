@@ -131,9 +131,9 @@ export class LibraryFaults implements Faults {
 
   #pausable(stream: ServerStream): ServerStream {
     return streamWith(stream, {
-      write: (message) => {
-        if (this.#gate === undefined) return stream.write(message)
-        return this.#gate.opened.then(() => stream.write(message))
+      write: (...messages) => {
+        if (this.#gate === undefined) return stream.write(...messages)
+        return this.#gate.opened.then(() => stream.write(...messages))
       },
     })
   }

@@ -149,6 +149,17 @@ describe('streams', () => {
     expect(await collect(stream)).toEqual(Array.from({ length: 20_000 }, (_, i) => `${i}`))
   })
 
+  test('several answers in one write', async () => {
+    const handle = async (stream: ServerStream) => {
+      await stream.write(Buffer.from('a'), Buffer.alloc(0), Buffer.from('ccc'))
+      await stream.write(Buffer.from('d'))
+    }
+    const { address } = await serve({ '/t.S/Several': { kind: 'stream', handle } })
+    const stream = open(address).stream('/t.S/Several')
+    stream.end()
+    expect(await collect(stream)).toEqual(['a', '', 'ccc', 'd'])
+  })
+
   test('many requests, one answer', async () => {
     const handle = async (stream: ServerStream) => {
       let bytes = 0

@@ -292,6 +292,57 @@ test('a slow client holds 128 batches; what it missed comes from history, nothin
   expect(store.slowWatcherCount).toBe(0)
 })
 
+test('a client with many watchers holds four small batches for each, and few large ones', () => {
+  const store = new WatchableStore()
+  const stream = store.newWatchStream()
+  for (let id = 0; id < 1000; id++) stream.create({ key: bytes('a') })
+  const slow = ['1', '2', '3', '4', '5'].map((value) => {
+    put(store, 'a', value)
+    return store.slowWatcherCount
+  })
+  expect(slow).toEqual([0, 0, 0, 0, 1000])
+  const seen = new Map<bigint, string[]>()
+  const see = () => {
+    for (const { watchId, events } of taken(stream)) {
+      seen.set(watchId, [...(seen.get(watchId) ?? []), ...events.map(({ kv }) => `${kv.value}`)])
+    }
+  }
+  see()
+  expect(seen.size).toBe(1000)
+  expect(new Set([...seen.values()].map((values) => values.join(' ')))).toEqual(
+    new Set(['1 2 3 4 5']),
+  )
+  // The 129th of these is the first that would go beyond the number that any client may hold.
+  put(store, 'a', 'v'.repeat(16 * 1024))
+  expect(store.slowWatcherCount).toBe(1000 - 128)
+})
+
+test('watchers of a client that takes nothing keep their place and leave no trace', () => {
+  const store = new WatchableStore()
+  const stuck = store.newWatchStream()
+  for (let id = 0; id < 300; id++) stuck.create({ key: bytes('a'), end: openEnd })
+  const other = store.newWatchStream()
+  other.create({ key: bytes('b') })
+  for (let i = 0; i < 20; i++) put(store, 'a', String(i))
+  expect(store.slowWatcherCount).toBe(300)
+  expect(store.syncWatchers()).toBe(false)
+  other.create({ key: bytes('a'), startRevision: 2 })
+  expect(told(other).length).toBe(3)
+  expect(store.slowWatcherCount).toBe(300)
+  stuck.cancel(7n)
+  expect(store.slowWatcherCount).toBe(299)
+  const batches = taken(stuck)
+  const counts = new Map<bigint, number>()
+  for (const { watchId, events } of batches) {
+    counts.set(watchId, (counts.get(watchId) ?? 0) + events.length)
+  }
+  expect([...counts.values()].filter((count) => count === 20).length).toBe(299)
+  expect([store.slowWatcherCount, store.watcherCount]).toEqual([0, 301])
+  stuck.close()
+  other.close()
+  expect([store.slowWatcherCount, store.watcherCount]).toEqual([0, 0])
+})
+
 test('a compaction that overtakes a slow client ends its watcher, after what was queued', () => {
   const store = new WatchableStore()
   const stream = store.newWatchStream()

@@ -134,7 +134,7 @@ test(
       ids.filter((id) => id % 2n > 0n),
     ]
     await grantAll(client, ids, 60)
-    // Five keys to a lease, and all the keys of five hundred more to the last one that is forgotten.
+    // Five keys to a lease, and five hundred more to the last one that is forgotten.
     await writeAll(client, account, {
       ...{ count: 5000, inFlight },
       write: (number) => ({ key: `leased/${number}`, value: 'v', lease: ids[number % 1000] ?? 0n }),

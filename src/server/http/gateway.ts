@@ -88,9 +88,11 @@ async function answerStream(conversation: Conversation): Promise<void> {
     signal: call.signal,
     peer: call.peer,
     [Symbol.asyncIterator]: () => requests(conversation),
-    async write(message) {
-      if (call.signal.aborted) throw new RpcError(Status.canceled, 'context canceled')
-      await answer(`{"result":${decodeToJson(schema.response, message)}}`)
+    async write(...messages) {
+      for (const message of messages) {
+        if (call.signal.aborted) throw new RpcError(Status.canceled, 'context canceled')
+        await answer(`{"result":${decodeToJson(schema.response, message)}}`)
+      }
     },
   }
   await handler.handle(stream)

@@ -25,7 +25,7 @@ export function streamWith(
     get signal() {
       return stream.signal
     },
-    write: (message) => stream.write(message),
+    write: (...messages) => stream.write(...messages),
     [Symbol.asyncIterator]: () => stream[Symbol.asyncIterator](),
     ...changes,
   }

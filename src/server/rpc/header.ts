@@ -8,6 +8,8 @@ export class Headers {
   readonly #clusterId: string
   readonly #memberId: string
   readonly #term: () => number
+  /** What was encoded last: one write is often told to many watchers. */
+  #last = { revision: -1, term: -1, bytes: Buffer.alloc(0) }
 
   /** `term`: the raft term of this member now. */
   constructor(ids: { clusterId: bigint; memberId: bigint }, term: () => number) {
@@ -22,12 +24,15 @@ export class Headers {
     }).finish()
   }
 
-  /** Encoded header; `revision` 0 leaves the revision out. */
+  /** Encoded header, to be copied and not changed; `revision` 0 leaves the revision out. */
   encoded(revision: number): Buffer {
     const term = this.#term()
+    const last = this.#last
+    if (last.revision === revision && last.term === term) return last.bytes
     const out = Buffer.allocUnsafe(this.#ids.length + numberSize(revision) + numberSize(term))
     out.set(this.#ids)
     writeNumber(out, writeNumber(out, this.#ids.length, 0x18, revision), 0x20, term)
+    this.#last = { revision, term, bytes: out }
     return out
   }
 

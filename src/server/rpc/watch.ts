@@ -16,7 +16,7 @@ import { checkRead } from '../permission.js'
 import { type MethodTable, service, streaming } from './handlers.js'
 import type { Headers } from './header.js'
 import type { ServiceParts } from './parts.js'
-import { fieldSize, writeField } from './wire.js'
+import { fieldSize, numberSize, writeField, writeNumber } from './wire.js'
 
 export function watchService(parts: ServiceParts): MethodTable {
   return service('etcdserverpb.Watch', { Watch: streaming((stream) => watch(parts, stream)) })
@@ -120,19 +120,43 @@ interface SendOptions {
   bytesMax: number
 }
 
+/** Answers that go out together: what is queued by then, as far as it fits into so many bytes. */
+const togetherBytes = 64 * 1024
+
 async function send(stream: ServerStream, hub: WatchStream, options: SendOptions): Promise<void> {
-  for await (const batch of hub) {
-    if (batch.events.length === 0) {
-      await stream.write(controlResponse(options.headers, batch))
-      continue
-    }
-    const isSplit = options.fragmented.has(batch.watchId)
-    const pieces = isSplit ? fragments(batch.events, options.bytesMax) : [batch.events]
-    for (const [index, events] of pieces.entries()) {
-      const isFragment = index < pieces.length - 1
-      await stream.write(eventResponse(options.headers, batch, { events, isFragment }))
+  while (!hub.isClosed) {
+    const answers = takeAnswers(hub, options)
+    if (answers.length > 0) await stream.write(...answers)
+    else await hub.filled()
+  }
+}
+
+function takeAnswers(hub: WatchStream, options: SendOptions): Uint8Array[] {
+  const answers: Uint8Array[] = []
+  let bytes = 0
+  while (bytes < togetherBytes) {
+    const batch = hub.take()
+    if (batch === undefined) break
+    for (const answer of answersOf(batch, options)) {
+      answers.push(answer)
+      bytes += answer.length
     }
   }
+  return answers
+}
+
+function answersOf(
+  batch: WatchBatch,
+  { fragmented, headers, bytesMax }: SendOptions,
+): Uint8Array[] {
+  const { events, watchId } = batch
+  if (events.length === 0) return [controlResponse(headers, batch)]
+  if (!fragmented.has(watchId))
+    return [eventResponse(headers, batch, { events, isFragment: false })]
+  const pieces = fragments(events, bytesMax)
+  return pieces.map((piece, index) =>
+    eventResponse(headers, batch, { events: piece, isFragment: index < pieces.length - 1 }),
+  )
 }
 
 /** An answer about the watcher itself: created, canceled or progress. */
@@ -156,13 +180,11 @@ function eventResponse(
   { events, isFragment }: { events: readonly WatchEvent[]; isFragment: boolean },
 ): Buffer {
   const header = headers.encoded(revision)
-  const id = watchIdField(watchId)
-  let size = fieldSize(header.length) + id.length + (isFragment ? 2 : 0)
+  const id = BigInt.asUintN(64, watchId)
+  let size = fieldSize(header.length) + idSize(id) + (isFragment ? 2 : 0)
   for (const { encoded } of events) size += fieldSize(encoded.length)
   const out = Buffer.allocUnsafe(size)
-  let at = writeField(out, 0, 0x0a, header)
-  out.set(id, at)
-  at += id.length
+  let at = writeId(out, writeField(out, 0, 0x0a, header), id)
   if (isFragment) {
     out[at++] = 0x38
     out[at++] = 1
@@ -171,17 +193,27 @@ function eventResponse(
   return out
 }
 
-/** Ids are small unless a client chose them, and may then be negative. */
-function watchIdField(watchId: bigint): Buffer {
-  if (watchId === 0n) return noBytes
-  const bytes = [0x10]
-  let rest = BigInt.asUintN(64, watchId)
-  for (; rest >= 0x80n; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80)
-  bytes.push(Number(rest))
-  return Buffer.from(bytes)
+const idTag = 0x10
+
+/** Ids are small unless a client chose them; a negative one is written as what it is unsigned. */
+function idSize(id: bigint): number {
+  if (id <= smallIdMax) return numberSize(Number(id))
+  let size = 2
+  for (let rest = id; rest >= 0x80n; rest >>= 7n) size++
+  return size
 }
 
-const noBytes = Buffer.alloc(0)
+function writeId(into: Buffer, at: number, id: bigint): number {
+  if (id <= smallIdMax) return writeNumber(into, at, idTag, Number(id))
+  let offset = at
+  into[offset++] = idTag
+  let rest = id
+  for (; rest >= 0x80n; rest >>= 7n) into[offset++] = Number(rest & 0x7fn) | 0x80
+  into[offset++] = Number(rest)
+  return offset
+}
+
+const smallIdMax = 0x7fffffffn
 
 /** Splits between events so that each piece stays below the limit, or holds a single event. */
 function fragments(events: readonly WatchEvent[], bytesMax: number): WatchEvent[][] {
