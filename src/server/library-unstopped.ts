@@ -1,6 +1,7 @@
 // library-unstopped.ts: which servers a program has started and not stopped. Nothing keeps the
 // process alive because of them, so it is said when the process ends, with the test that began it.
 import { writeSync } from 'node:fs'
+import vm from 'node:vm'
 
 interface Running {
   port: number
@@ -14,9 +15,14 @@ export function noteRunning(server: object, started: Running): void {
   running.set(server, started)
   if (isListening) return
   isListening = true
-  process.on('exit', () => {
+  realProcess().on('exit', () => {
     for (const line of unstopped()) writeSync(2, `${line}\n`)
   })
+}
+
+/** Tests of jest run in a context with a copy of `process`, which nobody tells of the end. */
+function realProcess(): NodeJS.Process {
+  return vm.runInThisContext('process')
 }
 
 export function forgetRunning(server: object): void {

@@ -23,6 +23,27 @@ afterAll(async () => {
   await server?.stop()
 })
 
+test('a program in a context with a process of its own, like a test of jest, is told', async () => {
+  const program = `
+    const vm = require('node:vm')
+    const { createRequire } = require('node:module')
+    const file = ${JSON.stringify(path.join(dist, 'library.cjs'))}
+    const plain = vm.runInNewContext('Object.getOwnPropertyNames(globalThis)')
+    const names = Object.getOwnPropertyNames(globalThis).filter((name) => !plain.includes(name))
+    const context = Object.fromEntries(names.map((name) => [name, globalThis[name]]))
+    context.process = Object.create(process)
+    context.process._events = {}
+    const text = require('node:fs').readFileSync(file, 'utf8')
+    const words = ['exports', 'require', 'module', '__filename']
+    const parsingContext = vm.createContext(context)
+    const module_ = { exports: {} }
+    vm.compileFunction(text, words, { parsingContext })
+      (module_.exports, createRequire(file), module_, file)
+    module_.exports.startServer().then(({ port }) => process.stdout.write(String(port)))`
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ['-e', program])
+  expect(stderr).toContain(`the tsctl server on port ${stdout} was not stopped`)
+})
+
 describe('in a thread', () => {
   test('it serves while this thread is busy with nothing else', () => {
     // A synchronous program is the only client that a blocked thread can have.
