@@ -19,7 +19,7 @@ export function ensureInstalled() {
 /** Builds dist/, unless it is newer than everything it is made of. */
 export function ensureBuilt() {
   const built = newest(path.join(root, 'dist'))
-  const sources = ['src', 'scripts/build.mjs', 'package.json', 'tsconfig.json']
+  const sources = ['src', 'scripts', 'package.json', 'tsconfig.json']
   const changed = Math.max(...sources.map((each) => newest(path.join(root, each))))
   if (built > changed) return
   console.log('building ...')
