@@ -196,7 +196,7 @@ export class Node {
   /**
    * Resolves when a read from the local state sees every write acknowledged before the call.
    * Reads that come together share one round of the quorum.
-   * @throws EtcdError timeout, leaderChanged, stopped
+   * @throws EtcdError timeout, stopped
    */
   linearizable(): Promise<void> {
     if (this.#stopping) return Promise.reject(new EtcdError('stopped'))
@@ -326,10 +326,12 @@ export class Node {
   #onSoftState({ leader, role }: SoftState): void {
     this.#isLeader = role === 'leader'
     if (leader === this.#leader) return
-    if (this.#leader !== 0n) this.#failReads(new EtcdError('leaderChanged'))
     this.#leader = leader
     if (leader !== 0n) this.#leadersSeen++
     this.#parts.onLeader(leader, this.#isLeader)
+    // What the last leader was asked may have died with it.
+    const asked = this.#askedReads
+    if (leader !== 0n && asked !== undefined) this.#sendReadIndex(asked.context)
   }
 
   /** One ReadIndex at a time; what comes meanwhile shares the next. */

@@ -1,4 +1,4 @@
-// The driver of the raft core: what becomes of proposals while nobody leads, while a save takes its
+// The driver of the raft core: what becomes of proposals and reads while nobody leads, while a save takes its
 // time and while the disk is full. Nothing may be proposed for a caller who was told already that
 // there is no answer: it would take effect after its failure.
 import { describe, expect, test } from 'vitest'
@@ -96,6 +96,12 @@ class Driven implements AsyncDisposable {
     await settled()
     const proposals = this.#sent.filter(({ type }) => type === MessageType.MsgProp)
     return proposals.flatMap(({ entries }) => entries.map(({ Data }) => String(Data)))
+  }
+
+  /** Questions for an index to read at, to this member. */
+  async asked(to: bigint): Promise<Message[]> {
+    await settled()
+    return this.#sent.filter((each) => each.type === MessageType.MsgReadIndex && each.to === to)
   }
 
   async sent(type: MessageType): Promise<number> {
@@ -199,6 +205,35 @@ test('a follower passes nothing on while a save takes longer than callers wait',
   driven.disk.waiting.shift()?.()
   driven.disk.mode = 'saves'
   expect(await driven.forwarded()).toEqual(['in time'])
+})
+
+test('a read outlives its leader: the next one is asked', async () => {
+  await using driven = new Driven()
+  driven.hear(MessageType.MsgHeartbeat)
+  await settled()
+  let isAnswered = false
+  const read = driven.node.linearizable().then(() => {
+    isAnswered = true
+  })
+  expect(await driven.asked(other)).toHaveLength(1)
+  driven.hear(MessageType.MsgHeartbeat, { from: third, term: 3 })
+  const [question] = await driven.asked(third)
+  expect(isAnswered).toBe(false)
+  const answer = { from: third, term: 3, index: 1, entries: question?.entries ?? [] }
+  driven.hear(MessageType.MsgReadIndexResp, answer)
+  await read
+})
+
+test('a read that nobody leads to an answer ends with the time of a request', async () => {
+  await using driven = new Driven()
+  driven.hear(MessageType.MsgHeartbeat)
+  await settled()
+  const read = driven.node.linearizable().catch((error: EtcdError) => error.code)
+  // Longer than an election takes: it knows no leader then.
+  driven.clock.advance(2 * electionTicks * heartbeatMs)
+  expect(driven.role).toBe('preCandidate')
+  driven.clock.advance(requestTimeoutMs)
+  expect(await read).toBe('timeout')
 })
 
 describe('with a full disk', () => {

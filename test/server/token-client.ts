@@ -83,9 +83,10 @@ export type Shown = string | undefined | Readonly<Record<string, string>>
 export class TokenClient implements AsyncDisposable {
   readonly #channel: Channel
 
-  constructor(port: number) {
+  /** A port of this machine, or the path of a unix socket. */
+  constructor(at: number | string) {
     this.#channel = openChannel({
-      addresses: [{ host: '127.0.0.1', port }],
+      addresses: [typeof at === 'string' ? { path: at } : { host: '127.0.0.1', port: at }],
       sendMaxBytes: 2 ** 31 - 1,
       receiveMaxBytes: 2 ** 31 - 1,
       keepaliveTimeMs: 0,

@@ -23,7 +23,7 @@ export type Program = 'tsctl' | 'etcd'
 export interface ClusterMember {
   readonly name: string
   readonly program: Program
-  /** 127.0.0.1:PORT */
+  /** 127.0.0.1:PORT, unless it has another place. */
   readonly endpoint: string
   readonly clientUrl: string
   readonly peerUrl: string
@@ -41,6 +41,17 @@ export interface ClusterMember {
   ended(): Promise<number | null>
 }
 
+/** Where a member runs, and is found. */
+export interface Place {
+  /** As clients are given it. */
+  endpoint: string
+  /** As the member is given it. */
+  clientUrl: string
+  peerUrl: string
+  /** The command that runs the member as its arguments; none: it runs by itself. */
+  within?: readonly string[]
+}
+
 export interface ClusterOptions {
   programs: readonly Program[]
   /** For every member; those of etcd and ours have the same names. */
@@ -50,6 +61,8 @@ export interface ClusterOptions {
   scheme?: 'http' | 'https'
   /** Where a member keeps its data, when not in a temporary directory of the cluster's own. */
   dataDirOf?: (name: string) => string | undefined
+  /** Places of members, counted from zero; others are on loopback ports that are free. */
+  placeOf?: (at: number) => Place
 }
 
 export interface ProcessCluster extends AsyncDisposable {
@@ -77,17 +90,15 @@ export async function startProcessCluster(options: ClusterOptions): Promise<Proc
 }
 
 async function newCluster(options: ClusterOptions): Promise<ProcessCluster> {
-  const { programs, flags = [], ownFlags = [], scheme = 'http', dataDirOf } = options
+  const { programs, flags = [], ownFlags = [], scheme = 'http', dataDirOf, placeOf } = options
   const dir = await mkdtemp(path.join(tmpdir(), 'cluster-'))
   const members: Process[] = []
   const newMember = async (program: Program): Promise<Process> => {
-    const [port = 0, peerPort = 0] = await freePorts(2)
+    const place = placeOf?.(members.length) ?? (await loopback(scheme))
     const name = `m${members.length + 1}`
-    const peerUrl = `${scheme}://127.0.0.1:${peerPort}`
     const given = program === 'tsctl' ? [...flags, ...ownFlags] : flags
     const dataDir = dataDirOf?.(name) ?? path.join(dir, name)
-    const at = { name, program, port, peerUrl, dataDir, flags: given }
-    const member = new Process(at)
+    const member = new Process({ name, program, place, dataDir, flags: given })
     members.push(member)
     return member
   }
@@ -115,11 +126,17 @@ async function newCluster(options: ClusterOptions): Promise<ProcessCluster> {
   }
 }
 
+async function loopback(scheme: string): Promise<Place> {
+  const [port = 0, peerPort = 0] = await freePorts(2)
+  const endpoint = `127.0.0.1:${port}`
+  const peerUrl = `${scheme}://127.0.0.1:${peerPort}`
+  return { endpoint, clientUrl: `http://${endpoint}`, peerUrl }
+}
+
 interface ProcessAt {
   name: string
   program: Program
-  port: number
-  peerUrl: string
+  place: Place
   dataDir: string
   flags: readonly string[]
 }
@@ -133,16 +150,18 @@ class Process implements ClusterMember {
   readonly dataDir: string
   readonly log: string[] = []
   readonly #flags: readonly string[]
+  readonly #within: readonly string[]
   /** Of the last start, which the next one repeats unless it is given others. */
   #lastFlags: readonly string[] = []
   #child: ChildProcess | undefined
 
-  constructor({ name, program, port, peerUrl, dataDir, flags }: ProcessAt) {
+  constructor({ name, program, place, dataDir, flags }: ProcessAt) {
     this.name = name
     this.program = program
-    this.endpoint = `127.0.0.1:${port}`
-    this.clientUrl = `http://${this.endpoint}`
-    this.peerUrl = peerUrl
+    this.endpoint = place.endpoint
+    this.clientUrl = place.clientUrl
+    this.peerUrl = place.peerUrl
+    this.#within = place.within ?? []
     this.dataDir = dataDir
     this.#flags = flags
   }
@@ -213,15 +232,18 @@ class Process implements ClusterMember {
   }
 
   #spawn(flags: readonly string[]): ChildProcess {
-    const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
     if (this.program === 'etcd') {
-      const env = { PATH: process.env.PATH }
-      return spawn('etcd', ['--logger=zap', ...flags], { env, stdio })
+      return this.#run(['etcd', '--logger=zap', ...flags], { PATH: process.env.PATH })
     }
     if (!existsSync(path.join(root, 'dist/tsctl.cjs'))) {
       throw new Error('dist/tsctl.cjs is missing: run `npm run build` first')
     }
-    return spawn(process.execPath, [command, 'server', ...flags], { env: {}, stdio })
+    return this.#run([process.execPath, command, 'server', ...flags], {})
+  }
+
+  #run(words: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+    const [file = '', ...args] = [...this.#within, ...words]
+    return spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   }
 }
 
