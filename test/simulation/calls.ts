@@ -53,7 +53,9 @@ export async function callStream(
     metadata: {},
     peer,
     signal,
-    write: (message) => onMessage(Buffer.from(message)),
+    async write(...messages) {
+      for (const message of messages) await onMessage(Buffer.from(message))
+    },
     async *[Symbol.asyncIterator]() {
       yield Buffer.from(request)
       if (!isShort) await aborted(signal)

@@ -30,6 +30,8 @@ export interface ClientParts {
   random: RandomNumber
   history: History
   keys: readonly string[]
+  /** Values are made so long; what does not fit a sector of the disk may be written in part. */
+  valueBytes: number
   members(): readonly SimulatedMember[]
   note(line: () => string): void
 }
@@ -76,9 +78,9 @@ export class Client {
   }
 
   #choose(key: string): Call {
-    const { random, name } = this.#parts
+    const { random, name, valueBytes } = this.#parts
     const dice = random(100)
-    const value = `${name}-${this.#count++}`
+    const value = `${name}-${this.#count++}`.padEnd(valueBytes, '.')
     if (dice < 40) return { kind: 'put', value }
     if (dice < 75) return { kind: 'get' }
     if (dice < 82) return { kind: 'delete' }
@@ -92,7 +94,7 @@ export class Client {
     const end = (told?: Told): void => {
       if (isOver) return
       isOver = true
-      note(() => `${name} ${Object.values(call).join(' ')} ${key} → ${text(told)}`)
+      note(() => brief(`${name} ${Object.values(call).join(' ')} ${key} → ${text(told)}`))
       if (told !== undefined) this.#answered(asked, told)
       this.start()
     }
@@ -185,3 +187,5 @@ function text(told: Told | undefined): string {
   const { answer, revision } = told
   return `${answer.before ?? '-'} ${answer.swapped ?? ''} at ${revision}`
 }
+
+const brief = (line: string): string => line.replaceAll(/\.{2,}/g, '…')

@@ -21,6 +21,7 @@ const faults: readonly Fault[] = [
   { name: 'alone', weight: 3, happen: isolateLeader },
   { name: 'heal', weight: 5, happen: ({ network }) => network.heal() },
   { name: 'crash', weight: 5, happen: crashOne },
+  { name: 'crash in a sync', weight: 4, happen: crashInSync },
   { name: 'leader crash', weight: 4, happen: (cluster) => cluster.leader()?.crash() },
   {
     name: 'all crash',
@@ -130,6 +131,11 @@ function one({ members }: Cluster, random: RandomNumber): SimulatedMember | unde
 
 function crashOne(cluster: Cluster, random: RandomNumber): void {
   one(cluster, random)?.crash()
+}
+
+function crashInSync(cluster: Cluster, random: RandomNumber): void {
+  const member = one(cluster, random)
+  if (member !== undefined) member.crashesInSync = true
 }
 
 function crashAll(members: readonly SimulatedMember[]): void {

@@ -14,7 +14,7 @@ import { FakeFiles } from '../support/fake-files.js'
 import { erase } from './damage.js'
 import type { Mutation } from './mutation.js'
 import { lateAcknowledgements, lateVotes, oldEntry } from './plots.js'
-import { replace } from './replace.js'
+import { replace, wrapped } from './replace.js'
 import { serviceMutations } from './service-mutations.js'
 import { SimulatedMember } from './simulated-member.js'
 
@@ -163,15 +163,7 @@ export const mutations: readonly Mutation[] = [
 
 function bendWal(recovered: Recovered, save: (wal: Wal) => Wal['save']): void {
   const { wal } = recovered
-  recovered.wal = {
-    get lastIndex() {
-      return wal.lastIndex
-    },
-    save: save(wal),
-    saveSnapshot: (snapshot) => wal.saveSnapshot(snapshot),
-    release: (index) => wal.release(index),
-    close: () => wal.close(),
-  }
+  recovered.wal = wrapped(wal, { save: save(wal) })
 }
 
 function ignoreFullDisk(error: NodeJS.ErrnoException): void {

@@ -25,6 +25,8 @@ export const plots: readonly Plot[] = [oldEntry, lateVotes, lateAcknowledgements
 /** Runs a plot step by step. */
 export class Plotter {
   isOver = false
+  /** To its end, that is. */
+  isDone = false
   readonly #cluster: Cluster
   readonly #steps: Generator<() => boolean, void>
   #isDue: () => boolean
@@ -45,6 +47,7 @@ export class Plotter {
       this.#sinceMs = time.now
       this.#stepCount++
       const next = this.#steps.next()
+      this.isDone = next.done === true
       if (next.done === true) this.#end('is over')
       else this.#isDue = next.value
     }

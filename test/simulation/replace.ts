@@ -1,4 +1,5 @@
-// replace.ts: puts another method in the place of one of a class, for as long as a simulation runs.
+// replace.ts: puts other methods in the place of those that are there: of a class, for as long as a
+// simulation runs, or of one object.
 
 /** @returns what puts the original back */
 export function replace<T extends object, Name extends keyof T>(
@@ -11,4 +12,15 @@ export function replace<T extends object, Name extends keyof T>(
   return () => {
     prototype[name] = original
   }
+}
+
+/** Does as the object does, but for these methods. */
+export function wrapped<T extends object>(object: T, others: Partial<T>): T {
+  return new Proxy(object, {
+    get(target, name) {
+      const found: unknown = Reflect.get(name in others ? others : target, name)
+      // A method of the object itself may reach for its private fields.
+      return typeof found === 'function' && !(name in others) ? found.bind(target) : found
+    },
+  })
 }

@@ -9,11 +9,11 @@ import { replace } from './replace.js'
 
 export const serviceMutations: readonly Mutation[] = [
   {
-    name: 'a new leader gives leases no new time',
+    name: 'a new leader takes leases for run out',
     install: () =>
       replace(Lessor.prototype, 'promote', (original) => {
         return function (this: Lessor) {
-          original.call(this, -1_000)
+          original.call(this, -10_000)
         }
       }),
   },
@@ -33,16 +33,6 @@ export const serviceMutations: readonly Mutation[] = [
       replace(LeaderLeases.prototype, 'renewHere', (original) => {
         return function (this: LeaderLeases, id) {
           return withoutAsking(() => original.call(this, id))
-        }
-      }),
-  },
-  {
-    name: 'the end of a lease that a former leader wanted is passed on to the next',
-    isRare: true,
-    install: () =>
-      replace(Node.prototype, 'propose', (original) => {
-        return function (this: Node, data, terms) {
-          original.call(this, data, { ...terms, asLeader: false })
         }
       }),
   },

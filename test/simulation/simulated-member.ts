@@ -2,7 +2,7 @@
 // on a disk, a clock and a network of the simulation. It can crash at any moment, and starts again
 // from what its disk has kept.
 import type { Entry, HardState } from '../../src/api/gen/raft.js'
-import { type Log, silentLog } from '../../src/platform/log.js'
+import type { Log } from '../../src/platform/log.js'
 import type { Random } from '../../src/platform/random.js'
 import { describeEntry, describeHardState } from '../../src/raft/describe.js'
 import type { MemoryStorage } from '../../src/raft/storage.js'
@@ -14,10 +14,10 @@ import { type Joined, type Recovered, recoverMember } from '../../src/server/rec
 import type { ServiceParts } from '../../src/server/rpc/parts.js'
 import { openDataDir } from '../../src/storage/data-dir.js'
 import { CorruptionError } from '../../src/storage/errors.js'
-import type { Wal } from '../../src/storage/wal/writer.js'
 import { FakeFiles } from '../support/fake-files.js'
 import { lastRecord, type Place, spoil } from './damage.js'
 import type { SimulatedNetwork } from './network.js'
+import { wrapped } from './replace.js'
 import { clockOf, Life, type VirtualTime } from './virtual-time.js'
 
 type RandomNumber = (limit: number) => number
@@ -60,6 +60,8 @@ export class SimulatedMember {
   readonly files: FakeFiles
   /** How long the disk takes to sync, and up to as much again. */
   syncMs = 1
+  /** It goes down the next time when something is on its way to the disk. */
+  crashesInSync = false
   running: Running | undefined
   /** Its id once it is known. */
   id: bigint | undefined
@@ -67,6 +69,7 @@ export class SimulatedMember {
   isGone = false
   /** Its log was damaged while it was down. */
   isDamaged = false
+  readonly counts = { rolls: 0, waitsForRoom: 0, repairs: 0 }
   readonly #around: Surroundings
   readonly #config: ServerConfig
   readonly #joined: Joined | undefined
@@ -118,6 +121,7 @@ export class SimulatedMember {
     const life = this.#life
     if (life === undefined) return
     this.#note(() => 'crashes')
+    this.crashesInSync = false
     this.#end(life)
     this.files.crash()
   }
@@ -175,6 +179,7 @@ export class SimulatedMember {
     const log = this.#logger()
     this.files.onSync = () => {
       const delayMs = this.syncMs + this.#around.random(this.syncMs + 1)
+      if (this.crashesInSync) life.after(Math.floor(delayMs / 2), () => this.crash())
       return new Promise((resolve) => void life.after(delayMs, resolve))
     }
     const { files } = this
@@ -210,10 +215,7 @@ export class SimulatedMember {
     const { wal, log, snapshotIndex } = recovered
     const consistentIndex = recovered.consistent.index
     const running = { life, log, snapshotIndex, consistentIndex, installing: 0 }
-    const watched: Wal = {
-      get lastIndex() {
-        return wal.lastIndex
-      },
+    recovered.wal = wrapped(wal, {
       save: (hardState, entries, sync) => {
         this.#note(() => `saves ${saved(hardState, entries)}`)
         return wal.save(hardState, entries, sync)
@@ -223,10 +225,7 @@ export class SimulatedMember {
         this.#note(() => `saves snapshot ${snapshot.term}/${snapshot.index}`)
         return wal.saveSnapshot(snapshot)
       },
-      release: (index) => wal.release(index),
-      close: () => wal.close(),
-    }
-    recovered.wal = watched
+    })
     return running
   }
 
@@ -255,15 +254,24 @@ export class SimulatedMember {
   }
 
   #logger(): Log {
-    if (process.env.SIM_LOG === undefined) return silentLog
-    const line = (text: string, fields: unknown) =>
-      this.#note(
-        () =>
-          `  ${text} ${JSON.stringify(fields, (_, v) => (typeof v === 'bigint' ? String(v) : v))}`,
-      )
+    const line = (text: string, fields: unknown): void => {
+      const name = countedLines[text]
+      if (name !== undefined) this.counts[name]++
+      if (process.env.SIM_LOG !== undefined) this.#note(() => `  ${text} ${asText(fields)}`)
+    }
     return { debug: line, info: line, warn: line, error: line }
   }
 }
+
+/** What only the log of a member tells. */
+const countedLines: Readonly<Record<string, 'rolls' | 'waitsForRoom' | 'repairs'>> = {
+  'created a new WAL segment': 'rolls',
+  'no space left for the log; waiting for room': 'waitsForRoom',
+  'repairing WAL: the last write was cut short': 'repairs',
+}
+
+const asText = (fields: unknown): string =>
+  JSON.stringify(fields, (_, value) => (typeof value === 'bigint' ? String(value) : value))
 
 function saved(hardState: HardState | undefined, entries: readonly Entry[]): string {
   const state = hardState === undefined ? '' : describeHardState(hardState)

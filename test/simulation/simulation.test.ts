@@ -12,6 +12,7 @@ test(`clusters of ${seeds.length} seeds keep their promises, and do something`, 
   const totals = {
     ...{ applied: 0, leaders: 0, hashes: 0, answered: 0, snapshots: 0, lost: 0 },
     ...{ granted: 0, renewed: 0, ended: 0, events: 0, resumed: 0, compacted: 0 },
+    ...{ plots: 0, rolls: 0, waitsForRoom: 0 },
   }
   for (const seed of seeds) {
     const { failure, figures } = await simulate(seed)
@@ -30,6 +31,9 @@ test(`clusters of ${seeds.length} seeds keep their promises, and do something`, 
   expect(totals.events / seeds.length).toBeGreaterThan(50)
   expect(totals.resumed).toBeGreaterThan(30)
   expect(totals.compacted).toBeGreaterThan(0)
+  expect(totals.plots).toBeGreaterThan(0)
+  expect(totals.rolls).toBeGreaterThan(10)
+  expect(totals.waitsForRoom).toBeGreaterThan(0)
 }, 120_000)
 
 test('a seed replays exactly, with and without a trace', async () => {

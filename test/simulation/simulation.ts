@@ -127,8 +127,9 @@ class Simulation {
     const { network, members } = this.#cluster
     network.onSend = (message) => this.#checks.onSend(message)
     const keys = ['a', 'b', 'c', 'd'].slice(0, 1 + random(4))
+    const valueBytes = [0, 600][random(2)] ?? 0
     this.#clients = Array.from({ length: 2 + random(4) }, (_, at) => {
-      const parts = { time: this.#time, random, history: this.#history, keys }
+      const parts = { time: this.#time, random, history: this.#history, keys, valueBytes }
       const note = (line: () => string) => this.#note(line)
       return new Client({ ...parts, name: `c${at + 1}`, members: () => members, note })
     })
@@ -199,6 +200,7 @@ class Simulation {
     for (const member of members) {
       member.resume()
       member.syncMs = 1
+      member.crashesInSync = false
       if (!member.files.hasPower) member.crash()
       member.files.powerFailsAfter(Number.POSITIVE_INFINITY)
       member.files.spaceBytes = Number.POSITIVE_INFINITY
@@ -290,6 +292,9 @@ class Simulation {
       sent,
       lost,
       snapshots,
+      plots: this.#plotter?.isDone === true ? 1 : 0,
+      damaged: this.#cluster.members.filter(({ isDamaged }) => isDamaged).length,
+      ...sumOf(this.#cluster.members.map(({ counts }) => counts)),
       ...tenants,
       ...watchers,
     }
