@@ -193,7 +193,7 @@ function newborn({ clusterId: cluster }: Born) {
 /** Accepts everything and keeps nothing. */
 function memoryWal(): Wal {
   const done = async () => {}
-  return { lastIndex: 0, bytesWritten: 0, save: done, saveSnapshot: done, release: done, close: done }
+  return { lastIndex: 0, save: done, saveSnapshot: done, release: done, close: done }
 }
 
 /** What a member starts from: its ids, and a log that says who the members are. */
