@@ -1,10 +1,11 @@
 // load-phases.ts: the phases of the load, each with the load that it makes and what it measures
 // of the server. A phase fails when a watcher was told anything but the truth, or a lease did not
 // do as it was told.
-import { cpuSeconds, residentBytes } from '../../bench/processes.js'
+import { cpuSeconds } from '../../bench/processes.js'
 import {
   Account,
   compact,
+  deleteAll,
   grantAll,
   type Interval,
   KeepAlive,
@@ -33,6 +34,8 @@ export type Figures = Record<string, Figure>
 export interface Target {
   readonly port: number
   readonly pid: number
+  /** What the server holds now, after it had the chance to let go. */
+  memoryBytes(): Promise<number>
 }
 
 const connections = 8
@@ -45,20 +48,21 @@ export async function measureLoad(
   note: (line: string) => void,
 ): Promise<Figures> {
   const figures: Figures = {}
-  const levelBytes = await settledLevel(target)
+  await settle(target)
+  const levelBytes = await target.memoryBytes()
   const phases = [holdPhase, sameKeyPhase, oneCallPhase, rangesPhase, keepAlivePhase, expiryPhase]
   for (const phase of phases) {
     Object.assign(figures, await phase(target, load, note))
-    const bytes = await settledLevel(target)
-    note(`${phase.name} is over, ${mebibytes(bytes)} MiB resident after a compaction`)
+    await settle(target)
+    const bytes = await target.memoryBytes()
+    note(`${phase.name} is over; memory after a compaction: ${mebibytes(bytes)} MiB`)
+    figures['memory after the last compaction'] = memory(bytes)
   }
-  figures['resident after the first compaction'] = memory(levelBytes)
-  figures['resident after the last compaction'] = memory(residentBytes(target.pid))
-  return figures
+  return { ...figures, 'memory after the first compaction': memory(levelBytes) }
 }
 
-const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0)
-const memory = (bytes: number): Figure => ({ value: bytes / 2 ** 20, unit: 'MiB', digits: 0 })
+const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1)
+const memory = (bytes: number): Figure => ({ value: bytes / 2 ** 20, unit: 'MiB', digits: 1 })
 
 /** Runs on connections that are closed at its end, however it ends. */
 async function connected<T>(
@@ -73,13 +77,12 @@ async function connected<T>(
   }
 }
 
-/** A thousand writes and a compaction; what is resident then. */
-function settledLevel(target: Target): Promise<number> {
+/** The same thousand keys each time, and a compaction. */
+function settle(target: Target): Promise<void> {
   return connected(target, async (client, account) => {
     const write = (number: number) => ({ key: `level/${number}`, value: padding })
     await writeAll(client, account, { count: 1000, inFlight, write })
     await compact(client, account)
-    return residentBytes(target.pid)
   })
 }
 
@@ -268,6 +271,7 @@ function rangesPhase(target: Target, { watchers }: Load): Promise<Figures> {
     })
     check(calls)
     for (const call of calls) call.close()
+    await deleteAll(client, { key: 'range/', end: 'range0' })
     return {
       'ranges: processor time a write, unwatched': microseconds(bare.cpu / rangeWrites),
       'ranges: processor time a write, watched': microseconds(watched.cpu / rangeWrites),

@@ -302,6 +302,12 @@ async function send(
   return Number(header?.revision)
 }
 
+export async function deleteAll(client: LoadClient, { key, end }: Interval): Promise<void> {
+  const range = { key: Buffer.from(key), range_end: Buffer.from(end) }
+  const request = DeleteRangeRequest.encode(DeleteRangeRequest.fromPartial(range)).finish()
+  await client.unary('/etcdserverpb.KV/DeleteRange', request)
+}
+
 /** Leases that are granted or revoked at the same time. */
 const leasesAtOnce = 64
 
