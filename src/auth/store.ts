@@ -50,6 +50,7 @@ export class AuthStore {
   #enabled: boolean | undefined
   /** 1 in a new store. */
   #revision = 1
+  #endedLogins = 0
   readonly #users = new Map<string, User>()
   readonly #roles = new Map<string, Role>()
   /** What a user's roles add up to; made when it is asked for, and dropped by any change. */
@@ -111,13 +112,21 @@ export class AuthStore {
     this.tokens.forgetAll()
   }
 
+  /**
+   * The log up to this index is of a former life of the member, and its tokens ended with that: to
+   * come across their logins again must not give them new time.
+   */
+  endLoginsUpTo(index: number): void {
+    this.#endedLogins = index
+  }
+
   /** The password was checked by the member that proposed it. @throws EtcdError */
   logIn(login: Omit<Login, 'revision'>): Login {
     if (!this.isEnabled) throw new EtcdError('authNotEnabled')
     const user = this.#users.get(login.user)
     if (user === undefined || user.options?.no_password) throw new EtcdError('authFailed')
     const done = { ...login, revision: this.#revision }
-    this.tokens.remember(done)
+    if (login.index > this.#endedLogins) this.tokens.remember(done)
     return done
   }
 

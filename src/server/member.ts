@@ -95,6 +95,7 @@ export class Member {
     this.failed = new Promise((resolve) => {
       this.#fail = resolve
     })
+    recovered.state.auth.endLoginsUpTo(recovered.log.lastIndex())
     this.#raft = newRaft(config, recovered, platform)
     this.#applier = this.#newApplier()
     this.#checkpointer = newCheckpointer(config, recovered, platform, this.#applier)

@@ -264,6 +264,14 @@ describe('logins', () => {
     expect(userOf(roots)).toBeUndefined()
   })
 
+  test('that a member reads again after a restart give no tokens', () => {
+    auth.endLoginsUpTo(5)
+    const tokenOf = (index: number) =>
+      auth.tokens.issue(auth.logIn({ user: 'ann', letters: 'x', index }))
+    expect(auth.tokens.identify(tokenOf(5), 1)).toBeUndefined()
+    expect(auth.tokens.identify(tokenOf(6), 1)?.user).toBe('ann')
+  })
+
   test('are refused for unknown users and for those without a password', () => {
     auth.addUser({ name: 'certified', password: bytes(''), noPassword: true })
     for (const user of ['bob', 'certified']) {

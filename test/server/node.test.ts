@@ -1,6 +1,6 @@
-// The driver of the raft core: what becomes of proposals and reads while nobody leads, while a save takes its
-// time and while the disk is full. Nothing may be proposed for a caller who was told already that
-// there is no answer: it would take effect after its failure.
+// The driver of the raft core: what becomes of proposals and reads while nobody leads, while a save
+// takes its time and while the disk is full. Nothing may be proposed for a caller who was told
+// already that there is no answer: it would take effect after its failure.
 import { describe, expect, test } from 'vitest'
 import { type Entry, EntryType, type Message, MessageType } from '../../src/api/gen/raft.js'
 import type { EtcdError } from '../../src/api/rpc-errors.js'
