@@ -253,7 +253,6 @@ class Simulation {
     assert(leader !== undefined)
     checkKept(leader, this.#history.acknowledged)
     this.#history.check()
-    for (const watcher of this.#watchers) watcher.check()
     this.#watchLog.check(this.#history.acknowledged)
   }
 

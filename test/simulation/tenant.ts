@@ -46,8 +46,6 @@ interface Tenancy {
   isPut: boolean
   /** It asked for the end, and was told that it has come. */
   isGivenBack: boolean
-  /** When an answer did not have the key any more. */
-  goneMs: number | undefined
 }
 
 export class Tenant {
@@ -101,7 +99,7 @@ export class Tenant {
       const { ID: id, TTL: ttl } = LeaseGrantResponse.decode(answer)
       const ttlMs = Number(ttl) * 1_000
       const aliveUntilMs = askedMs + ttlMs
-      const rest = { isPut: false, isGivenBack: false, goneMs: undefined }
+      const rest = { isPut: false, isGivenBack: false }
       this.#tenancy = { id, ttlMs, key, keepUntilMs, aliveUntilMs, ...rest }
       this.counts.granted++
       return `is granted ${id} for ${ttl} s`
@@ -137,7 +135,7 @@ export class Tenant {
       if (seconds === 0) this.#onGone(tenancy)
       else {
         assert.equal(seconds * 1_000, tenancy.ttlMs, 'a renewal changes the time of a lease')
-        this.#promise(tenancy, askedMs + tenancy.ttlMs)
+        tenancy.aliveUntilMs = Math.max(tenancy.aliveUntilMs, askedMs + tenancy.ttlMs)
         this.counts.renewed++
       }
       return `renews ${tenancy.id}: ${TTL} s`
@@ -170,17 +168,10 @@ export class Tenant {
     return this.isStopped || this.#parts.time.now >= keepUntilMs
   }
 
-  #promise(tenancy: Tenancy, untilMs: number): void {
-    const { goneMs, key } = tenancy
-    tenancy.aliveUntilMs = Math.max(tenancy.aliveUntilMs, untilMs)
-    assert(goneMs === undefined || goneMs >= untilMs, `${key} was gone at ${goneMs}, and renewed`)
-  }
-
   #onGone(tenancy: Tenancy): void {
     const { now } = this.#parts.time
     const { key, aliveUntilMs } = tenancy
     assert(now >= aliveUntilMs, `${key} is gone at ${now}, promised until ${aliveUntilMs}`)
-    tenancy.goneMs = now
     this.#tenancy = undefined
     this.counts.ended++
   }

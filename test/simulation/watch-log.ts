@@ -18,10 +18,6 @@ export class WatchLog {
   /** Events of single keys, by `key revision`, as the first watcher of one was told. */
   readonly #ofKey = new Map<string, WatchedEvent>()
 
-  get size(): number {
-    return this.#events.size
-  }
-
   /** All events of a revision. */
   see(revision: number, events: readonly WatchedEvent[], who: string): void {
     const known = this.#events.get(revision)

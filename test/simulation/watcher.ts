@@ -58,14 +58,6 @@ export class Watcher {
     return this.#missing(log.ofKey(key)).length === 0
   }
 
-  /** To be asked when it is current. */
-  check(): void {
-    const { key, log, name } = this.#parts
-    if (key === undefined) return
-    const missing = this.#missing(log.ofKey(key)).map(({ text }) => text)
-    assert.deepEqual(missing, [], `${name} was not told everything about ${key}`)
-  }
-
   #missing(events: readonly WatchedEvent[]): WatchedEvent[] {
     const told = new Set(this.#told.map(({ revision }) => revision))
     return events.filter(({ revision }) => !told.has(revision) && !this.#isInGap(revision))
