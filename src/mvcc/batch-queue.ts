@@ -41,6 +41,11 @@ export class BatchQueue {
     return historyBatchesMax - this.eventBatches
   }
 
+  /** Events that wait to be taken. */
+  get eventCount(): number {
+    return this.batches.reduce((sum, { events }) => sum + events.length, 0)
+  }
+
   get isEmpty(): boolean {
     return this.batches.length === 0
   }

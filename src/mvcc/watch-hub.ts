@@ -34,6 +34,12 @@ export class WatchHub {
     return this.synced.size + this.unsynced
   }
 
+  /** Events that are on their way to their clients. */
+  get pendingEventCount(): number {
+    const homes = new Set([...this.synced.list().map(({ home }) => home), ...this.line])
+    return [...homes].reduce((sum, { queue }) => sum + queue.eventCount, 0)
+  }
+
   get unsyncedCount(): number {
     return this.unsynced
   }

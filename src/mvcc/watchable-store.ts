@@ -53,6 +53,11 @@ export class WatchableStore {
     return this.hub.watcherCount
   }
 
+  /** Events that wait until their clients take them; those of watchers that are behind do not. */
+  get pendingEventCount(): number {
+    return this.hub.pendingEventCount
+  }
+
   /** Watchers that are behind the newest revision. */
   get slowWatcherCount(): number {
     return this.hub.unsyncedCount

@@ -27,6 +27,7 @@ import type { WriteTxn } from '../mvcc/write-txn.js'
 import type { AlarmRecord, MemberRecord } from '../storage/schema.js'
 import type { Alarms } from './alarm.js'
 import { type AuthOutcome, applyAuth } from './apply-auth.js'
+import type { Figures } from './figures.js'
 import type { Membership } from './membership.js'
 import { checkLogged } from './permission.js'
 import {
@@ -65,7 +66,14 @@ export interface ApplierParts {
   onConfChange(change: ConfChange): void
   /** Removes what a compaction left behind, a little at a time; resolves when it is gone. */
   removeCompacted(): Promise<void>
+  /** Takes note; nothing depends on it. */
+  figures: ApplyFigures
 }
+
+export type ApplyFigures = Pick<
+  Figures,
+  'startApplying' | 'applied' | 'leaseGranted' | 'leasesRevoked'
+>
 
 export class Applier {
   readonly #parts: ApplierParts
@@ -94,6 +102,7 @@ export class Applier {
   }
 
   apply(entries: readonly Entry[]): void {
+    this.#parts.figures.startApplying()
     for (const entry of entries) {
       const isNew = entry.Index > this.#index
       if (entry.Type === EntryType.EntryConfChange) this.#confChange(entry, isNew)
@@ -115,12 +124,14 @@ export class Applier {
     }
     const request = InternalRaftRequest.decode(data)
     const id = BigInt(request.header?.ID ?? request.ID)
-    const { wait } = this.#parts
+    const { wait, figures } = this.#parts
     try {
       wait.resolve(id, this.#request(request, index))
+      figures.applied(operationOf(request), true)
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error
       wait.reject(id, error)
+      figures.applied(operationOf(request), error.code === 'compacted')
     }
   }
 
@@ -211,15 +222,17 @@ export class Applier {
   }
 
   #grant(request: LeaseGrantRequest): Outcome {
-    const { store, lessor } = this.#parts
+    const { store, lessor, figures } = this.#parts
     const id = BigInt(request.ID)
     const { ttlSeconds } = lessor.grant(id, Number(request.TTL))
+    figures.leaseGranted(ttlSeconds)
     return { kind: 'leaseGrant', revision: store.revision, id, ttlSeconds }
   }
 
   /** All keys of the lease go in one transaction, in key order: one revision. */
   #revoke(id: bigint): Outcome {
     this.#parts.lessor.revoke(id)
+    this.#parts.figures.leasesRevoked.add()
     return this.#done()
   }
 
@@ -250,6 +263,43 @@ export class Applier {
     return { kind: 'done', revision: this.#parts.store.revision }
   }
 }
+
+/** As etcd names it where it says how long applying takes. */
+function operationOf(request: InternalRaftRequest): string {
+  // The most frequent ones first.
+  if (request.put) return 'Put'
+  if (request.txn) return 'Txn'
+  for (const [field, operation] of Object.entries(operations)) {
+    if (request[field as keyof InternalRaftRequest] !== undefined) return operation
+  }
+  return 'Unknown'
+}
+
+const operations = {
+  delete_range: 'DeleteRange',
+  compaction: 'Compaction',
+  lease_grant: 'LeaseGrant',
+  lease_revoke: 'LeaseRevoke',
+  alarm: 'Alarm',
+  authenticate: 'Authenticate',
+  auth_enable: 'AuthEnable',
+  auth_disable: 'AuthDisable',
+  auth_user_add: 'AuthUserAdd',
+  auth_user_delete: 'AuthUserDelete',
+  auth_user_change_password: 'AuthUserChangePassword',
+  auth_user_grant_role: 'AuthUserGrantRole',
+  auth_user_get: 'AuthUserGet',
+  auth_user_revoke_role: 'AuthUserRevokeRole',
+  auth_user_list: 'AuthUserList',
+  auth_role_add: 'AuthRoleAdd',
+  auth_role_grant_permission: 'AuthRoleGrantPermission',
+  auth_role_get: 'AuthRoleGet',
+  auth_role_revoke_permission: 'AuthRoleRevokePermission',
+  auth_role_delete: 'AuthRoleDelete',
+  auth_role_list: 'AuthRoleList',
+  cluster_version_set: 'ClusterVersionSet',
+  cluster_member_attr_set: 'ClusterMemberAttrSet',
+} as const satisfies Partial<Record<keyof InternalRaftRequest, string>>
 
 /** Undefined: whoever it was had not logged in. */
 function proposerOf({ header }: InternalRaftRequest): Identity | undefined {

@@ -3,7 +3,14 @@ import { methods as schemas } from '../api/gen/schema.js'
 import { type Handler, rpcErrorOf, type ServerStream } from '../grpc/server.js'
 import { Status, statusName } from '../grpc/status.js'
 import type { Clock } from '../platform/clock.js'
-import { callBuckets, Histogram, type Labels, type Metrics, type Sample } from './metrics.js'
+import {
+  callBuckets,
+  exponential,
+  Histogram,
+  type Labels,
+  type Metrics,
+  type Sample,
+} from './metrics.js'
 import { streaming, streamWith, unary } from './rpc/handlers.js'
 
 interface Method {
@@ -13,6 +20,8 @@ interface Method {
   sent: number
   readonly handled: Map<string, number>
   readonly seconds: Histogram
+  /** Of a method that has a family of its own, with longer steps. */
+  readonly longSeconds: Histogram | undefined
 }
 
 export class CallMetrics {
@@ -103,7 +112,9 @@ export class CallMetrics {
 
   #end(method: Method, startedMs: number, code: string): void {
     method.handled.set(code, (method.handled.get(code) ?? 0) + 1)
-    method.seconds.observe((this.#clock.now() - startedMs) / 1000)
+    const seconds = (this.#clock.now() - startedMs) / 1000
+    method.seconds.observe(seconds)
+    method.longSeconds?.observe(seconds)
   }
 
   #noteReceived(method: Method, bytes: number): void {
@@ -173,12 +184,6 @@ export class CallMetrics {
     counter('etcd_mvcc_txn_total', 'Total number of txns seen by this member.', () =>
       calls('/etcdserverpb.KV/Txn'),
     )
-    counter('etcd_debugging_lease_granted_total', 'The total number of granted leases.', () =>
-      calls('/etcdserverpb.Lease/LeaseGrant'),
-    )
-    counter('etcd_debugging_lease_revoked_total', 'The total number of revoked leases.', () =>
-      calls('/etcdserverpb.Lease/LeaseRevoke'),
-    )
     counter('etcd_server_learner_promote_successes', 'The number of promoted learners.', () =>
       calls('/etcdserverpb.Cluster/MemberPromote'),
     )
@@ -188,21 +193,12 @@ export class CallMetrics {
       'Total number of watch streams.',
       () => this.#underWay('/etcdserverpb.Watch/Watch'),
     )
-    const durations = (name: string, help: string, path: string) =>
+    for (const [path, { name, help }] of Object.entries(longMethods)) {
       metrics.histograms(name, help, () => {
-        const seconds = this.#byPath.get(path)?.seconds
+        const seconds = this.#byPath.get(path)?.longSeconds
         return seconds === undefined ? [] : [[{}, seconds]]
       })
-    durations(
-      'etcd_mvcc_hash_duration_seconds',
-      'The latency distribution of hashes of the database.',
-      '/etcdserverpb.Maintenance/Hash',
-    )
-    durations(
-      'etcd_mvcc_hash_rev_duration_seconds',
-      'The latency distribution of hashes of a revision.',
-      '/etcdserverpb.Maintenance/HashKV',
-    )
+    }
     counter('etcd_debugging_lease_renewed_total', 'The number of renewed leases.', () =>
       sum(['/etcdserverpb.Lease/LeaseKeepAlive'].map((path) => this.#byPath.get(path)?.sent)),
     )
@@ -218,6 +214,25 @@ export class CallMetrics {
   }
 }
 
+/** Methods that may take long, and how many steps etcd has for them, the first one of 10 ms. */
+const longMethods: Readonly<Record<string, { name: string; help: string; steps: number }>> = {
+  '/etcdserverpb.Maintenance/Hash': {
+    name: 'etcd_mvcc_hash_duration_seconds',
+    help: 'The latency distribution of hashes of the database.',
+    steps: 15,
+  },
+  '/etcdserverpb.Maintenance/HashKV': {
+    name: 'etcd_mvcc_hash_rev_duration_seconds',
+    help: 'The latency distribution of hashes of a revision.',
+    steps: 15,
+  },
+  '/etcdserverpb.Maintenance/Snapshot': {
+    name: 'etcd_disk_backend_snapshot_duration_seconds',
+    help: 'The latency distribution of sending the database to clients.',
+    steps: 17,
+  },
+}
+
 function newMethod(path: string): Method {
   const [, service = '', name = ''] = path.split('/')
   const labels = {
@@ -225,8 +240,16 @@ function newMethod(path: string): Method {
     grpc_service: service,
     grpc_type: schemas[path]?.kind ?? (name === 'Watch' ? 'server_stream' : 'unary'),
   }
-  const handled = new Map<string, number>()
-  return { labels, started: 0, received: 0, sent: 0, handled, seconds: new Histogram(callBuckets) }
+  const steps = longMethods[path]?.steps
+  return {
+    labels,
+    started: 0,
+    received: 0,
+    sent: 0,
+    handled: new Map(),
+    seconds: new Histogram(callBuckets),
+    longSeconds: steps === undefined ? undefined : new Histogram(exponential(0.01, steps)),
+  }
 }
 
 /** A method that was never called has a zero for OK, so that its rate can be asked for. */

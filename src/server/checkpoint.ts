@@ -34,6 +34,7 @@ import {
 import { purgeSnapFiles, writeSnapFile } from '../storage/snap-file.js'
 import type { Wal } from '../storage/wal/writer.js'
 import type { Alarms } from './alarm.js'
+import type { Figures } from './figures.js'
 import type { Membership } from './membership.js'
 
 /** Everything that the buckets hold. */
@@ -150,6 +151,7 @@ export interface CheckpointerParts {
   files: Files
   clock: Clock
   logger: Log
+  figures: Pick<Figures, 'timed' | 'databaseSaves' | 'snapFileSaves'>
   /** Position of the applied state now. */
   position(): Position
 }
@@ -220,15 +222,19 @@ export class Checkpointer {
   }
 
   async #save(): Promise<void> {
-    const { state, snapDir, wal, files, clock, logger } = this.#parts
+    const { state, snapDir, wal, files, clock, logger, figures } = this.#parts
     const startedMs = clock.now()
     const position = this.#parts.position()
     const confState = state.membership.confState()
     const tree = snapTree(state.membership)
     const buckets = captureBuckets(state, position)
     this.#bytesSince = 0
-    const { sizeBytes } = await saveDatabase(`${snapDir}/db`, buckets, { files })
-    await writeSnapFile(snapDir, { ...position, confState, tree }, { files })
+    const { sizeBytes } = await figures.timed(figures.databaseSaves, () =>
+      saveDatabase(`${snapDir}/db`, buckets, { files }),
+    )
+    await figures.timed(figures.snapFileSaves, () =>
+      writeSnapFile(snapDir, { ...position, confState, tree }, { files }),
+    )
     await wal.saveSnapshot({ ...position, confState })
     await wal.release(position.index)
     await purgeSnapFiles(snapDir, { files, log: logger })

@@ -5,18 +5,27 @@ import type { WatchableStore } from '../mvcc/watchable-store.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
 import type { ServerConfig } from './config.js'
+import type { Figures } from './figures.js'
 
 /** Rest between two slices of removal, about a millisecond of work each. */
 const slicePauseMs = 2
 
+/** What a removal takes, and how much goes. */
+export type RemovalFigures = Pick<
+  Figures,
+  'compactedRecords' | 'compactionMs' | 'compactionSliceMs' | 'lastCompactionSeconds'
+>
+
 export class Remover {
   readonly #store: WatchableStore
   readonly #clock: Clock
+  readonly #figures: RemovalFigures
   #running: Promise<void> | undefined
 
-  constructor(store: WatchableStore, clock: Clock) {
+  constructor(store: WatchableStore, clock: Clock, figures: RemovalFigures) {
     this.#store = store
     this.#clock = clock
+    this.#figures = figures
   }
 
   /** Resolves when everything that compactions so far have let go is gone. */
@@ -28,9 +37,23 @@ export class Remover {
   }
 
   async #removeSlices(): Promise<void> {
-    for (const _ of this.#store.compactionSteps()) {
+    const startedMs = this.#clock.now()
+    const steps = this.#store.compactionSteps()
+    while (!this.#removeSlice(steps)) {
       await new Promise<void>((resolve) => this.#clock.after(slicePauseMs, resolve))
     }
+    this.#figures.compactionMs.observe(this.#clock.now() - startedMs)
+    this.#figures.lastCompactionSeconds = this.#clock.wall() / 1000
+  }
+
+  /** True: that was the last one. Nothing is written meanwhile, so what is missing was removed. */
+  #removeSlice(steps: Iterator<void, void>): boolean {
+    const startedMs = this.#clock.now()
+    const before = this.#store.recordCount
+    const { done = false } = steps.next()
+    this.#figures.compactedRecords.add(Math.max(before - this.#store.recordCount, 0))
+    this.#figures.compactionSliceMs.observe(this.#clock.now() - startedMs)
+    return done
   }
 }
 

@@ -5,6 +5,7 @@ import type { AuthStore } from '../auth/store.js'
 import type { Lessor } from '../lease/lessor.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
+import type { Figures } from './figures.js'
 import { type Proposer, requestField } from './proposer.js'
 
 /** As etcd: how often the leader looks, and how much it takes on at a time. */
@@ -18,9 +19,11 @@ export interface ExpiryParts {
   proposer: Pick<Proposer, 'propose'>
   clock: Clock
   log: Log
+  figures: Pick<Figures, 'leasesExpired'>
 }
 
-export function revokeExpired({ lessor, auth, proposer, clock, log }: ExpiryParts): Timer {
+export function revokeExpired(parts: ExpiryParts): Timer {
+  const { lessor, auth, proposer, clock, log, figures } = parts
   /** Proposed and not yet gone, so that a slow log is not asked twice. */
   const pending = new Set<bigint>()
   const revoke = async (id: bigint) => {
@@ -29,6 +32,7 @@ export function revokeExpired({ lessor, auth, proposer, clock, log }: ExpiryPart
       // Not as one that was a leader: the next one has given the lease more time.
       const terms = { who: auth.rootIdentity, asLeader: true }
       await proposer.propose(requestField.leaseRevoke, revocation(id), terms)
+      figures.leasesExpired.add()
     } catch (error) {
       log.warn('failed to revoke lease', { 'lease-id': id.toString(16), error: String(error) })
     } finally {

@@ -5,7 +5,8 @@ import { AlarmType } from '../api/gen/rpc.js'
 import { etcdVersion } from '../api/version.js'
 import { memberHex } from '../storage/schema.js'
 import { defaultQuotaBytes } from './config.js'
-import type { Metrics, Sample } from './metrics.js'
+import type { Figures } from './figures.js'
+import { Counter, type Histogram, type Metrics, type Sample } from './metrics.js'
 import type { ServiceParts } from './rpc/parts.js'
 
 export function registerMember(metrics: Metrics, parts: ServiceParts): void {
@@ -14,8 +15,10 @@ export function registerMember(metrics: Metrics, parts: ServiceParts): void {
   const counter = (name: string, help: string, look: () => number) =>
     metrics.read('counter', name, help, look)
   registerServer(gauge, counter, parts)
+  registerTroubles(gauge, counter, parts)
   registerStore(gauge, counter, parts)
   registerProcess(gauge, counter, parts)
+  registerFigures(metrics, parts)
 }
 
 type Gauge = (name: string, help: string, look: () => number | Iterable<Sample>) => void
@@ -75,6 +78,32 @@ function registerServer(gauge: Gauge, counter: Count, parts: ServiceParts): void
   )
 }
 
+/** What goes wrong between members, and who they are. */
+function registerTroubles(gauge: Gauge, counter: Count, parts: ServiceParts): void {
+  const { node, membership, memberId, figures } = parts
+  counter(
+    'etcd_server_slow_read_indexes_total',
+    'The total number of read indexes that were not answered in time.',
+    () => node.readFigures.slow,
+  )
+  counter(
+    'etcd_server_read_indexes_failed_total',
+    'The total number of failed read indexes seen.',
+    () => node.readFigures.failed,
+  )
+  counter(
+    'etcd_server_heartbeat_send_failures_total',
+    'The total number of leader heartbeats that left late (likely overloaded from slow disk).',
+    () => figures.lateHeartbeats.count,
+  )
+  gauge('etcd_network_known_peers', 'The current number of known peers.', () => {
+    const others = membership.list().filter(({ id }) => id !== memberId)
+    return others.map(({ id }): Sample => {
+      return [{ Local: memberHex(memberId), Remote: memberHex(id) }, 1]
+    })
+  })
+}
+
 function registerStore(gauge: Gauge, counter: Count, parts: ServiceParts): void {
   const { store, size, auth } = parts
   gauge(
@@ -110,6 +139,11 @@ function registerStore(gauge: Gauge, counter: Count, parts: ServiceParts): void 
     'Total number of unsynced slow watchers.',
     () => store.slowWatcherCount,
   )
+  gauge(
+    'etcd_debugging_mvcc_pending_events_total',
+    'Total number of pending events to be sent.',
+    () => store.pendingEventCount,
+  )
   const changes = { put: 0, delete: 0 }
   store.onChange((changed) => {
     for (const { tombstone } of changed) changes[tombstone ? 'delete' : 'put']++
@@ -121,6 +155,98 @@ function registerStore(gauge: Gauge, counter: Count, parts: ServiceParts): void 
     () => changes.delete,
   )
 }
+
+function registerFigures(metrics: Metrics, { figures }: ServiceParts): void {
+  for (const { name, help, figure } of shownFigures(figures)) {
+    if (figure instanceof Counter) metrics.read('counter', name, help, () => figure.value)
+    else metrics.histograms(name, help, () => [[{}, figure]])
+  }
+  metrics.read(
+    'gauge',
+    'etcd_server_snapshot_apply_in_progress_total',
+    '1 if the server is applying the incoming snapshot. 0 if none.',
+    () => figures.snapshotsBeingApplied,
+  )
+  metrics.read(
+    'gauge',
+    'etcd_debugging_mvcc_db_compaction_last',
+    'The unix time of the last db compaction. Resets to 0 on start.',
+    () => figures.lastCompactionSeconds,
+  )
+  const applies = 'etcd_server_apply_duration_seconds'
+  metrics.histograms(applies, 'The latency distributions of applies.', function* () {
+    for (const [op, { success, failure }] of figures.applies) {
+      yield [{ version: 'v3', op, success: 'true' }, success]
+      if (failure.count > 0) yield [{ version: 'v3', op, success: 'false' }, failure]
+    }
+  })
+}
+
+/** Names that dashboards know, for what they mean here. */
+const shownFigures = (
+  figures: Figures,
+): readonly { name: string; help: string; figure: Counter | Histogram }[] => [
+  {
+    name: 'etcd_server_slow_apply_total',
+    help: 'The total number of slow apply requests (likely overloaded from slow disk).',
+    figure: figures.slowApplies,
+  },
+  {
+    name: 'etcd_debugging_lease_granted_total',
+    help: 'The total number of granted leases.',
+    figure: figures.leasesGranted,
+  },
+  {
+    name: 'etcd_debugging_lease_revoked_total',
+    help: 'The total number of revoked leases.',
+    figure: figures.leasesRevoked,
+  },
+  {
+    name: 'etcd_debugging_server_lease_expired_total',
+    help: 'The total number of expired leases.',
+    figure: figures.leasesExpired,
+  },
+  {
+    name: 'etcd_debugging_lease_ttl_total',
+    help: 'Bucketed histogram of lease TTLs.',
+    figure: figures.leaseTtlSeconds,
+  },
+  {
+    name: 'etcd_debugging_mvcc_events_total',
+    help: 'Total number of events sent by this member.',
+    figure: figures.watchEvents,
+  },
+  {
+    name: 'etcd_debugging_mvcc_db_compaction_keys_total',
+    help: 'Total number of records that compactions removed.',
+    figure: figures.compactedRecords,
+  },
+  {
+    name: 'etcd_debugging_mvcc_db_compaction_total_duration_milliseconds',
+    help: 'Bucketed histogram of the total duration of compactions.',
+    figure: figures.compactionMs,
+  },
+  {
+    name: 'etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds',
+    help: 'Bucketed histogram of how long compactions hold up everything else.',
+    figure: figures.compactionSliceMs,
+  },
+  {
+    name: 'etcd_disk_backend_commit_duration_seconds',
+    help: 'The latency distributions of writing the database to disk, as a whole.',
+    figure: figures.databaseSaves,
+  },
+  {
+    name: 'etcd_debugging_snap_save_total_duration_seconds',
+    help: 'The total latency distributions of saving a .snap file.',
+    figure: figures.snapFileSaves,
+  },
+  {
+    name: 'etcd_snap_db_save_total_duration_seconds',
+    help: 'The total latency distributions of receiving and saving a database of a leader.',
+    figure: figures.databasesReceived,
+  },
+]
 
 function registerProcess(gauge: Gauge, counter: Count, { clock }: ServiceParts): void {
   const startedSeconds = clock.wall() / 1000 - process.uptime()
@@ -136,6 +262,12 @@ function registerProcess(gauge: Gauge, counter: Count, { clock }: ServiceParts):
     const { user, system } = process.cpuUsage()
     return (user + system) / 1e6
   })
+  gauge('process_virtual_memory_bytes', 'Virtual memory size in bytes.', one(virtualBytes))
+  gauge(
+    'process_virtual_memory_max_bytes',
+    'Maximum amount of virtual memory available in bytes.',
+    one(virtualBytesMax),
+  )
   gauge('process_open_fds', 'Number of open file descriptors.', one(openFiles))
   gauge('process_max_fds', 'Maximum number of open file descriptors.', one(openFilesMax))
   gauge('os_fd_used', 'The number of used file descriptors.', one(openFiles))
@@ -158,12 +290,28 @@ function openFiles(): number | undefined {
   }
 }
 
+function virtualBytes(): number | undefined {
+  const [, kib] = /^VmSize:\s+(\d+) kB/m.exec(procFile('status')) ?? []
+  return kib === undefined ? undefined : Number(kib) * 1024
+}
+
+/** As Go has it, a process without a limit has the largest that 64 bits can say. */
+function virtualBytesMax(): number | undefined {
+  const [, soft] = /^Max address space\s+(\S+)/m.exec(procFile('limits')) ?? []
+  if (soft === undefined) return undefined
+  return soft === 'unlimited' ? 2 ** 64 : Number(soft)
+}
+
 export function openFilesMax(): number | undefined {
+  const [, soft] = /^Max open files\s+(\d+)/m.exec(procFile('limits')) ?? []
+  return soft === undefined ? undefined : Number(soft)
+}
+
+/** Of this process; empty where there is no such file. */
+function procFile(name: string): string {
   try {
-    const [, soft] =
-      /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []
-    return soft === undefined ? undefined : Number(soft)
+    return readFileSync(`/proc/self/${name}`, 'utf8')
   } catch {
-    return undefined
+    return ''
   }
 }

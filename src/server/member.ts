@@ -4,15 +4,15 @@
 
 import { type ConfChange, ConfChangeType } from '../api/gen/raft.js'
 import { EtcdError } from '../api/rpc-errors.js'
-import { clusterVersion, etcdVersion } from '../api/version.js'
 import type { RawNode } from '../raft/raw-node.js'
 import { memberHex } from '../storage/schema.js'
 import { Applier, type Outcome } from './apply.js'
 import { type Cancellable, startBackground } from './background.js'
 import { type Checkpointer, captureBuckets, type Position } from './checkpoint.js'
-import { VersionMonitor } from './cluster-version.js'
+import type { VersionMonitor } from './cluster-version.js'
 import { Remover } from './compactor.js'
 import type { ServerConfig } from './config.js'
+import { Figures } from './figures.js'
 import { IndexWait } from './index-wait.js'
 import { LeaderLeases } from './leader-leases.js'
 import { Leaderless } from './leaderless.js'
@@ -24,15 +24,15 @@ import {
 } from './leadership.js'
 import { trimLog } from './log-trimmer.js'
 import { newCheckpointer } from './new-checkpointer.js'
+import { newVersionMonitor } from './new-version-monitor.js'
 import { Node, type NodeParts } from './node.js'
-import { type AskOptions, askVersion } from './peer/client.js'
+import type { AskOptions } from './peer/client.js'
 import type { PeerHandlers, PeerTransport } from './peer/transport.js'
 import { peerHandlers } from './peer-handlers.js'
 import { PeerLink } from './peer-link.js'
 import type { Platform } from './platform.js'
 import { Proposer } from './proposer.js'
 import { Publication } from './publication.js'
-import { publishVersion } from './publisher.js'
 import { DatabaseSize, quotaCheck } from './quota.js'
 import { newRaft } from './raft-settings.js'
 import { installSnapshot, saveSnapshot } from './received-snapshot.js'
@@ -68,6 +68,7 @@ export class Member {
   readonly #recovered: Recovered
   readonly #platform: Platform
   readonly #peerAsk: Partial<AskOptions>
+  readonly #figures: Figures
   readonly #wait = new Wait<Outcome>()
   readonly #applied = new IndexWait()
   readonly #leaderless = new Leaderless()
@@ -92,13 +93,17 @@ export class Member {
     this.#config = config
     this.#recovered = recovered
     this.#platform = platform
+    this.#figures = new Figures(platform.clock, config.heartbeatIntervalMs)
     this.failed = new Promise((resolve) => {
       this.#fail = resolve
     })
     recovered.state.auth.endLoginsUpTo(recovered.log.lastIndex())
     this.#raft = newRaft(config, recovered, platform)
     this.#applier = this.#newApplier()
-    this.#checkpointer = newCheckpointer(config, recovered, platform, this.#applier)
+    this.#checkpointer = newCheckpointer(config, recovered, platform, {
+      applier: this.#applier,
+      figures: this.#figures,
+    })
     this.#node = this.#newNode()
     this.#leases = this.#newLeases()
     this.transport = network?.newTransport(this.#newPeerHandlers())
@@ -107,7 +112,12 @@ export class Member {
     this.service = this.#newService()
     this.#publication = this.#newPublication()
     this.ready = this.#publication.ready
-    this.#versions = this.#newVersionMonitor()
+    this.#versions = newVersionMonitor(config, recovered, platform, {
+      node: this.#node,
+      proposer: this.service.proposer,
+      peerAsk: this.#peerAsk,
+      timeoutMs: requestTimeoutMs(config),
+    })
   }
 
   /** Begins to take part. `clientUrls` is where clients are told to come. */
@@ -161,6 +171,7 @@ export class Member {
 
   #onLeader(leader: bigint, isLeader: boolean): void {
     this.#leadership.onLeader(leader)
+    this.#figures.lateHeartbeats.onLeader()
     if (!isLeader) this.#recovered.state.lessor.demote()
     const { term } = this.#raft
     const fields = { term, 'leader-member-id': memberHex(leader) }
@@ -218,6 +229,7 @@ export class Member {
       node: this.#node,
       leases: this.#leases,
       files: this.#platform.files,
+      figures: this.#figures,
       promote: (id) => this.service.reconfigurer.promote(id),
       onRemoved: () => this.#onRemoved(),
     })
@@ -269,28 +281,9 @@ export class Member {
     })
   }
 
-  #newVersionMonitor(): VersionMonitor {
-    const { memberId, state } = this.#recovered
-    const { membership } = state
-    const { clock, log } = this.#platform
-    const own = { etcdserver: etcdVersion, etcdcluster: clusterVersion, storage: clusterVersion }
-    const timeoutMs = requestTimeoutMs(this.#config)
-    return new VersionMonitor({
-      clock,
-      log,
-      isLeader: () => this.#node.isLeader,
-      members: () => membership.list(),
-      newest: this.#config.maxClusterVersion,
-      agreed: () => membership.agreedVersion,
-      ask: async ({ id, peerUrls }) =>
-        id === memberId ? own : askVersion(peerUrls, timeoutMs, this.#peerAsk),
-      propose: (version) => publishVersion(this.service.proposer, version),
-    })
-  }
-
   #newApplier(): Applier {
     const { state, consistent } = this.#recovered
-    const remover = new Remover(state.store, this.#platform.clock)
+    const remover = new Remover(state.store, this.#platform.clock, this.#figures)
     const parts = {
       ...state,
       wait: this.#wait,
@@ -299,6 +292,7 @@ export class Member {
       },
       onConfChange: (change: ConfChange) => this.#onConfChange(change),
       removeCompacted: () => remover.remove(),
+      figures: this.#figures,
     }
     return new Applier(parts, consistent, this.#recovered.past)
   }
@@ -321,13 +315,18 @@ export class Member {
         this.#applier.apply(entries)
         this.#checkpointer?.onApplied(entries)
       },
-      send: (messages) => this.#peers?.send(messages),
+      send: (messages) => {
+        this.#figures.lateHeartbeats.onSend(messages)
+        this.#peers?.send(messages)
+      },
       saveSnapshot: async (snapshot) => {
         await this.#checkpointer?.idle()
         await saveSnapshot(snapshot, this.#recovered, this.#platform)
       },
       applySnapshot: async (snapshot) => {
+        this.#figures.snapshotsBeingApplied++
         this.#onInstalled(await installSnapshot(snapshot, this.#recovered, this.#platform))
+        this.#figures.snapshotsBeingApplied--
       },
       onLeader: (leader, isLeader) => this.#onLeader(leader, isLeader),
       onApplied: () => this.#onApplied(),
@@ -382,6 +381,7 @@ export class Member {
       whenReady: () => (this.#publication.isReady ? undefined : this.ready),
       headers: new Headers({ memberId, clusterId }, () => this.#raft.term),
       size,
+      figures: this.#figures,
       clock,
       log,
       quotaCheck: quotaCheck(config, { size, proposer, memberId }),

@@ -13,8 +13,10 @@ interface Family {
   samples(): Iterable<readonly [suffix: string, labels: Labels, value: number]>
 }
 
-/** Seconds; etcd's own steps for what touches the disk. */
-export const diskBuckets: readonly number[] = Array.from({ length: 14 }, (_, i) => 0.001 * 2 ** i)
+/** Steps of which each is twice the one before. */
+export const exponential = (first: number, count: number): readonly number[] =>
+  Array.from({ length: count }, (_, at) => first * 2 ** at)
+
 /** Seconds; the usual ones for calls. */
 export const callBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const
 
@@ -37,6 +39,10 @@ export class Histogram {
     this.#counts = bounds.map(() => 0)
   }
 
+  get count(): number {
+    return this.#count
+  }
+
   observe(value: number): void {
     this.#sum += value
     this.#count++
@@ -48,7 +54,7 @@ export class Histogram {
     let sum = 0
     for (const [at, bound] of this.#bounds.entries()) {
       sum += this.#counts[at] ?? 0
-      yield ['_bucket', { ...labels, le: String(bound) }, sum]
+      yield ['_bucket', { ...labels, le: goNumber(bound) }, sum]
     }
     yield ['_bucket', { ...labels, le: '+Inf' }, this.#count]
     yield ['_sum', labels, this.#sum]
@@ -108,6 +114,12 @@ function familyText({ name, help, type, samples }: Family): string {
   }
   if (lines.length === 0) return ''
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`
+}
+
+/** As Go writes a number, since a label is compared letter by letter: 8.388608e+06. */
+function goNumber(value: number): string {
+  if (value < 1e6) return String(value)
+  return value.toExponential().replace(/e\+(\d)$/, 'e+0$1')
 }
 
 function labelText(labels: Labels): string {

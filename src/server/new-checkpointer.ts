@@ -2,6 +2,7 @@
 import type { Applier } from './apply.js'
 import { Checkpointer } from './checkpoint.js'
 import type { ServerConfig } from './config.js'
+import type { Figures } from './figures.js'
 import type { Platform } from './platform.js'
 import type { Recovered } from './recover.js'
 
@@ -10,11 +11,11 @@ export function newCheckpointer(
   config: ServerConfig,
   { snapDir, state, wal, consistent }: Recovered,
   { files, clock, log: logger }: Platform,
-  applier: Applier,
+  { applier, figures }: { applier: Applier; figures: Figures },
 ): Checkpointer | undefined {
   if (snapDir === undefined) return undefined
   return new Checkpointer(
-    { state, snapDir, wal, files, clock, logger, position: () => applier.position },
+    { state, snapDir, wal, files, clock, logger, figures, position: () => applier.position },
     config.snapshotCount,
     consistent.index,
   )

@@ -88,6 +88,8 @@ export class Node {
   /** Reads that wait until an index is applied. */
   #readsAtIndex: { index: number; batch: ReadBatch }[] = []
   #readCount = 0n
+  #slowReads = 0
+  #failedReads = 0
   #running: Promise<void> = Promise.resolve()
 
   constructor(parts: NodeParts, options: NodeOptions, applied: number) {
@@ -120,6 +122,11 @@ export class Node {
   /** How often there was another leader than before, the first one included. */
   get leadersSeen(): number {
     return this.#leadersSeen
+  }
+
+  /** Rounds of the quorum that took too long, and that were given up for another reason. */
+  get readFigures(): { slow: number; failed: number } {
+    return { slow: this.#slowReads, failed: this.#failedReads }
   }
 
   /** It stopped by itself, because it could not go on. */
@@ -374,6 +381,7 @@ export class Node {
     if (asked === undefined) return
     if (now - asked.batch.startedMs >= this.#options.requestTimeoutMs) {
       this.#askedReads = undefined
+      this.#slowReads++
       for (const { reject } of asked.batch.waiters) reject(new EtcdError('timeout'))
       this.#askReads()
     } else if (now - asked.askedMs >= readIndexRetryMs) {
@@ -388,6 +396,7 @@ export class Node {
       this.#askedReads?.batch,
       ...this.#readsAtIndex.map((at) => at.batch),
     ]
+    if (this.#askedReads !== undefined) this.#failedReads++
     this.#nextReads = undefined
     this.#askedReads = undefined
     this.#readsAtIndex = []

@@ -3,6 +3,7 @@ import { clusterVersion, etcdVersion } from '../api/version.js'
 import type { Files } from '../platform/files.js'
 import type { MemberRecord } from '../storage/schema.js'
 import type { State } from './checkpoint.js'
+import type { Figures } from './figures.js'
 import type { LeaderLeases } from './leader-leases.js'
 import type { Node } from './node.js'
 import type { PeerHandlers } from './peer/transport.js'
@@ -17,13 +18,14 @@ export interface PeerHandlerParts {
   promote(id: bigint): Promise<MemberRecord[]>
   leases: Pick<LeaderLeases, 'renewHere' | 'timeToLiveHere'>
   onRemoved(): void
+  figures: Pick<Figures, 'timed' | 'databasesReceived'>
 }
 
 /** What a cluster that has agreed on nothing yet is taken for: whoever speaks v3 may join. */
 const undecidedVersion = '3.0.0'
 
 export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
-  const { node, snapDir, files, leases } = parts
+  const { node, snapDir, files, leases, figures } = parts
   const { membership, store } = parts.state
   return {
     step: (message) => node.step(message),
@@ -34,7 +36,9 @@ export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
     onRemoved: () => parts.onRemoved(),
     async receiveSnapshot(message, body) {
       if (snapDir === undefined) throw new Error('this member has no directory')
-      await receiveDatabase(snapDir, message, body, files)
+      await figures.timed(figures.databasesReceived, () =>
+        receiveDatabase(snapDir, message, body, files),
+      )
     },
     members: () => membership.list(),
     version: () => ({

@@ -16,7 +16,9 @@ import { joinCluster } from './join.js'
 import { Member, type Network } from './member.js'
 import { Metrics } from './metrics.js'
 import { newPeerTransport } from './peer/new-transport.js'
+import { PeerTraffic } from './peer/traffic.js'
 import type { PeerTransport } from './peer/transport.js'
+import { registerPeers } from './peer-metrics.js'
 import { type PeerIdentity, peerIdentity } from './peer-tls.js'
 import type { Platform } from './platform.js'
 import { memoryMember, type Recovered, recoverMember } from './recover.js'
@@ -68,7 +70,7 @@ export async function startServer(
     own(recovered.wal)
     recovered.wal = timedWal(recovered.wal, metrics, platform.clock)
     const { isBackground = false } = around
-    const network = peerNetwork(config, recovered, platform, { identity, isBackground })
+    const network = peerNetwork(config, recovered, platform, { identity, isBackground, metrics })
     const member = own(new Member(config, recovered, platform, network))
     await listenForPeers(config, member.transport, identity)
     const port = own(new ClientPort(member.service, metrics, around))
@@ -151,11 +153,17 @@ function peerNetwork(
   config: ServerConfig,
   { memberId, clusterId }: Recovered,
   { clock, log }: Platform,
-  { identity, isBackground }: { identity: PeerIdentity | undefined; isBackground: boolean },
+  {
+    identity,
+    isBackground,
+    metrics,
+  }: { identity: PeerIdentity | undefined; isBackground: boolean; metrics: Metrics },
 ): Network | undefined {
   if (config.dataDir === undefined || config.listenPeerUrls.length === 0) return undefined
   const tls = identity === undefined ? {} : { tls: identity.dial }
   const commonName = config.peerCertAllowedCn
+  const traffic = new PeerTraffic()
+  registerPeers(metrics, traffic, memberId)
   return {
     ask: tls,
     newTransport: (handlers) =>
@@ -169,6 +177,7 @@ function peerNetwork(
         ...(commonName === '' ? {} : { allowedClient: { commonName } }),
         clock,
         log,
+        traffic,
         handlers,
       }),
   }

@@ -2,7 +2,8 @@
 // that one looks at when a cluster is slow.
 import type { Clock } from '../platform/clock.js'
 import type { Wal } from '../storage/wal/writer.js'
-import { diskBuckets, type Metrics } from './metrics.js'
+import { diskBuckets } from './figures.js'
+import type { Metrics } from './metrics.js'
 
 export function timedWal(wal: Wal, metrics: Metrics, clock: Clock): Wal {
   const syncs = metrics.histogram(
@@ -10,9 +11,18 @@ export function timedWal(wal: Wal, metrics: Metrics, clock: Clock): Wal {
     'The latency distributions of fsync called by WAL.',
     diskBuckets,
   )
+  metrics.read(
+    'gauge',
+    'etcd_disk_wal_write_bytes_total',
+    'Total number of bytes written in WAL.',
+    () => (wal.bytesWritten === undefined ? [] : [[{}, wal.bytesWritten]]),
+  )
   return {
     get lastIndex() {
       return wal.lastIndex
+    },
+    get bytesWritten() {
+      return wal.bytesWritten
     },
     save(hardState, entries, sync) {
       const saved = wal.save(hardState, entries, sync)

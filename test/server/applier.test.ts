@@ -1,7 +1,9 @@
 // applier.test.ts: membership changes out of the log, at first and again after a restart.
 import { expect, test } from 'vitest'
 import { ConfChange, type Entry, EntryType } from '../../src/api/gen/raft.js'
+import { systemClock } from '../../src/platform/clock.js'
 import { Applier, type ApplierParts, type Outcome } from '../../src/server/apply.js'
+import { Figures } from '../../src/server/figures.js'
 import { addMember, Membership } from '../../src/server/membership.js'
 import { Wait } from '../../src/server/wait.js'
 
@@ -30,6 +32,7 @@ function told(membership: Membership, index: number): bigint[] {
     wait: new Wait<Outcome>(),
     applyConfChange: ({ node_id }) => ids.push(node_id),
     onConfChange: () => {},
+    figures: new Figures(systemClock, 100),
   }
   // Nothing but membership changes comes out of this log, so the rest is never asked for.
   const applier = new Applier(parts as ApplierParts, { index, term: 1 }, new Membership(9n))

@@ -14,6 +14,7 @@ import { type AllowedClient, PeerListener } from './peer-listener.js'
 import type { PeerTls } from './peer-url.js'
 import type { Pipeline } from './pipeline.js'
 import { type RaftRouteParts, serveMessage, serveSnapshot, serveStream } from './raft-routes.js'
+import { PeerTraffic } from './traffic.js'
 import type { PeerHandlers, PeerTransport, SnapshotBody } from './transport.js'
 
 /** Anyone may say that it is about to be a member; a cluster has a handful. */
@@ -36,6 +37,8 @@ export interface PeerTransportParts {
   clock: Clock
   log: Log
   handlers: PeerHandlers
+  /** Counts what passes. */
+  traffic?: PeerTraffic
 }
 
 export function newPeerTransport(parts: PeerTransportParts): PeerTransport {
@@ -59,6 +62,7 @@ class HttpTransport implements PeerTransport {
 
   constructor(parts: PeerTransportParts) {
     const { localId, clusterId, peerUrls, clock, log, handlers, isBackground = false } = parts
+    const { traffic = new PeerTraffic() } = parts
     const identity = (): Identity => {
       return { localId, clusterId, peerUrls, version: handlers.version().etcdserver }
     }
@@ -74,6 +78,7 @@ class HttpTransport implements PeerTransport {
       onUnreachable: (id) => this.#reportUnreachable(id),
       onSnapshotDone: (id, ok) => this.#reportSnapshot(id, ok),
       onRemoved: () => this.#onRemoved(),
+      traffic,
     }
     this.#raftParts = {
       identity,
@@ -82,6 +87,7 @@ class HttpTransport implements PeerTransport {
       peer: (id) => this.#peers.get(id),
       isPaused: (id) => this.#paused.has(id),
       addRemote: (id, urls) => this.addRemote(id, urls),
+      traffic,
     }
     this.#memberParts = { clusterId, clock, handlers }
   }

@@ -19,6 +19,7 @@ import { Prober } from './prober.js'
 import { SnapshotSender } from './snapshot-sender.js'
 import { type StreamKind, StreamReader } from './stream-reader.js'
 import { StreamWriter } from './stream-writer.js'
+import type { PeerFigures, PeerTraffic } from './traffic.js'
 import type { SnapshotBody } from './transport.js'
 
 /** What every peer needs alike. */
@@ -33,18 +34,22 @@ export interface PeerParts {
   onUnreachable(id: bigint): void
   onSnapshotDone(id: bigint, ok: boolean): void
   onRemoved(): void
+  traffic: PeerTraffic
 }
 
 /** A way to one that may be no member yet; a peer takes it over. */
 export function newPipeline(id: bigint, urls: readonly string[], parts: PeerParts): Pipeline {
   const { identity, tls, clock, onRemoved } = parts
+  const figures = parts.traffic.of(id)
   const onUnreachable = () => parts.onUnreachable(id)
-  return new Pipeline({ urls: new UrlPicker(urls), identity, tls, clock, onUnreachable, onRemoved })
+  const common = { identity, tls, clock, figures }
+  return new Pipeline({ urls: new UrlPicker(urls), ...common, onUnreachable, onRemoved })
 }
 
 export class Peer {
   readonly #id: bigint
   readonly #parts: PeerParts
+  readonly #figures: PeerFigures
   readonly #pipeline: Pipeline
   readonly #snapshots: SnapshotSender
   readonly #prober: Prober
@@ -59,7 +64,8 @@ export class Peer {
     this.#pipeline = pipeline
     const { urls, agents } = pipeline
     const { tls, identity, clock, log } = parts
-    const common = { peerId: id, urls, tls, identity, clock, log }
+    this.#figures = parts.traffic.of(id)
+    const common = { peerId: id, urls, tls, identity, clock, log, figures: this.#figures }
     const onDone = (ok: boolean) => parts.onSnapshotDone(id, ok)
     this.#snapshots = new SnapshotSender({ ...common, onDone })
     this.#prober = new Prober({ ...common, agents })
@@ -81,7 +87,9 @@ export class Peer {
     const isAppend = message.type === MessageType.MsgApp
     const appends = isAppend ? this.#writers.get('msgapp') : undefined
     const way = appends ?? this.#writers.get('message') ?? this.#pipeline
-    return way.send(message)
+    const isTaken = way.send(message)
+    if (!isTaken) this.#figures.sentFailures++
+    return isTaken
   }
 
   /** Never rejects: how it went is told to onSnapshotDone. */
@@ -97,7 +105,11 @@ export class Peer {
       response,
       encoder: kind === 'message' ? newMessageEncoder() : newAppendEncoder(),
       clock,
+      onSent: (bytes) => {
+        this.#figures.sentBytes += bytes
+      },
       onLost: (lostCount) => {
+        this.#figures.sentFailures += lostCount
         if (this.#writers.get(kind) !== writer) return
         this.#writers.delete(kind)
         log.warn('lost a stream to a peer', { ...this.#fields(kind), 'lost-messages': lostCount })
@@ -143,6 +155,7 @@ export class Peer {
     }
     return new StreamReader({
       kind,
+      figures: this.#figures,
       peerId: this.#id,
       urls: this.#pipeline.urls,
       ...common,
@@ -157,6 +170,7 @@ export class Peer {
   /** The streams for messages count: they carry everything. */
   #noteActivity(): void {
     const isActive = this.#isReading && this.#writers.has('message')
+    this.#figures.setActive(isActive)
     if (!isActive) this.#activeSinceMs = undefined
     else this.#activeSinceMs ??= this.#parts.clock.now()
   }

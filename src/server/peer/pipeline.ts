@@ -7,6 +7,7 @@ import { type Identity, identityHeaders } from './identity.js'
 import { encodeMessage } from './message-stream.js'
 import type { PeerTls, UrlPicker } from './peer-url.js'
 import { destroyAgents, exchange, newAgents, type PeerAgents } from './post.js'
+import type { PeerFigures } from './traffic.js'
 
 /** As etcd: posts under way at a time, and messages that wait for one of them to end. */
 export const postersMax = 4
@@ -19,6 +20,7 @@ export interface PipelineParts {
   tls: PeerTls | undefined
   identity: () => Identity
   clock: Clock
+  figures: Pick<PeerFigures, 'sentBytes' | 'sentFailures'>
   onUnreachable(): void
   /** The peer says that this member was removed from the cluster. */
   onRemoved(): void
@@ -70,7 +72,7 @@ export class Pipeline {
   }
 
   async #postOne(message: Message): Promise<void> {
-    const { urls, tls, identity, clock, onUnreachable, onRemoved } = this.#parts
+    const { urls, tls, identity, clock, figures, onUnreachable, onRemoved } = this.#parts
     const { agents } = this
     const { signal } = this.#abort
     const url = urls.pick()
@@ -80,13 +82,17 @@ export class Pipeline {
       const to = { url, path: '/raft', method: 'POST', tls, agents } as const
       const limits = { clock, idleMs: postTimeoutMs, signal }
       const { status } = await exchange({ ...to, ...limits, headers, body })
-      if (status === 204) return
+      if (status === 204) {
+        figures.sentBytes += body.length
+        return
+      }
       if (status === 403) onRemoved()
     } catch {
       // As good as an answer that says no: raft tries again.
     }
     if (signal.aborted) return
     urls.failed(url)
+    figures.sentFailures++
     onUnreachable()
   }
 }

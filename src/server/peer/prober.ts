@@ -7,6 +7,7 @@ import { memberHex } from '../../storage/schema.js'
 import { operationTimeoutMs } from './idle-limit.js'
 import type { PeerTls, UrlPicker } from './peer-url.js'
 import { exchange, type PeerAgents } from './post.js'
+import type { PeerFigures } from './traffic.js'
 
 /** As etcd. An idle connection is closed after 5 s. */
 const probeIntervalMs = 4_000
@@ -20,6 +21,7 @@ export interface ProberParts {
   agents: PeerAgents
   clock: Clock
   log: Log
+  figures: Pick<PeerFigures, 'roundTripSeconds'>
 }
 
 export class Prober {
@@ -44,12 +46,14 @@ export class Prober {
 
   /** Never rejects. */
   async #probe(agents: PeerAgents | undefined): Promise<void> {
-    const { urls, tls, clock } = this.#parts
+    const { urls, tls, clock, figures } = this.#parts
     const { signal } = this.#abort
+    const startedMs = clock.now()
     try {
       const to = { url: urls.pick(), path: '/raft/probing', method: 'GET', tls, agents } as const
       const limits = { clock, idleMs: operationTimeoutMs, signal }
       const { body } = await exchange({ ...to, ...limits, headers: {}, body: Buffer.alloc(0) })
+      figures.roundTripSeconds.observe((clock.now() - startedMs) / 1000)
       this.#onAnswer(body.toString())
     } catch (error) {
       if (!signal.aborted) this.#onHealth((error as Error).message)

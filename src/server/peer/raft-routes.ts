@@ -19,6 +19,7 @@ import { headerName, type Identity, incompatibility, parseId, senderOf } from '.
 import { decodeMessage } from './message-stream.js'
 import type { Peer } from './peer.js'
 import type { StreamKind } from './stream-reader.js'
+import type { PeerFigures, PeerTraffic } from './traffic.js'
 import type { PeerHandlers } from './transport.js'
 
 /** As etcd 3.7: the message before a database holds the list of members and little else. */
@@ -32,6 +33,7 @@ export interface RaftRouteParts {
   /** Nothing is to be heard from this member. */
   isPaused(id: bigint): boolean
   addRemote(id: bigint, urls: readonly string[]): void
+  traffic: PeerTraffic
 }
 
 /** GET /raft/stream/KIND/ID */
@@ -112,6 +114,7 @@ export async function serveMessage(
     return refuse(response, 500, 'error processing raft message')
   }
   if (parts.isPaused(message.from)) return void request.socket.destroy()
+  parts.traffic.of(message.from).receivedBytes += body.length
   handlers.step(message)
   answer(response, 204, { body: '' })
 }
@@ -139,9 +142,13 @@ export async function serveSnapshot(
     return refuseJson(response, 403, 'cannot process message from removed member')
   }
   if (parts.isPaused(message.from)) return void request.socket.destroy()
+  const figures = parts.traffic.of(message.from)
+  const done = figures.snapshotsReceived.begin(clock.now())
   try {
-    await handlers.receiveSnapshot(message, join(rest, pieces))
+    await handlers.receiveSnapshot(message, counted(figures, join(rest, pieces)))
+    done(clock.now(), true)
   } catch (error) {
+    done(clock.now(), false)
     const { message: reason } = error as Error
     return refuse(response, 500, `failed to save KV snapshot (${reason})`)
   }
@@ -194,6 +201,16 @@ async function readMessage(
   }
   if (message === undefined) throw new Error('unexpected EOF')
   return { message, rest: feed.rest() }
+}
+
+async function* counted(
+  figures: Pick<PeerFigures, 'receivedBytes'>,
+  pieces: AsyncIterable<Buffer>,
+): AsyncIterable<Buffer> {
+  for await (const piece of pieces) {
+    figures.receivedBytes += piece.length
+    yield piece
+  }
 }
 
 async function* join(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncIterable<Buffer> {

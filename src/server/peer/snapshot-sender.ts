@@ -8,6 +8,7 @@ import { type Identity, identityHeaders } from './identity.js'
 import { framed } from './message-stream.js'
 import type { PeerTls, UrlPicker } from './peer-url.js'
 import { exchange } from './post.js'
+import type { PeerFigures } from './traffic.js'
 import type { SnapshotBody } from './transport.js'
 
 /** As etcd's limit for a whole request: a peer that syncs a large file says nothing meanwhile. */
@@ -20,6 +21,7 @@ export interface SnapshotSenderParts {
   identity: () => Identity
   clock: Clock
   log: Log
+  figures: Pick<PeerFigures, 'sentBytes' | 'sentFailures' | 'snapshotsSent'>
   onDone(ok: boolean): void
 }
 
@@ -33,7 +35,7 @@ export class SnapshotSender {
 
   /** Never rejects: how it went is told to onDone. */
   async send(message: Message, database: SnapshotBody): Promise<void> {
-    const { peerId, log, onDone } = this.#parts
+    const { peerId, log, clock, figures, onDone } = this.#parts
     if (this.#abort !== undefined) {
       onDone(false)
       return
@@ -43,6 +45,7 @@ export class SnapshotSender {
     const index = message.snapshot?.metadata?.index
     const fields = { 'to-member-id': memberHex(peerId), 'snapshot-index': index }
     log.info('sending database snapshot', { ...fields, bytes: database.sizeBytes })
+    const done = figures.snapshotsSent.begin(clock.now())
     let error: string | undefined
     try {
       await this.#post(message, database, abort.signal)
@@ -52,6 +55,9 @@ export class SnapshotSender {
       log.warn('failed to send database snapshot', { ...fields, error })
     }
     this.#abort = undefined
+    done(clock.now(), error === undefined)
+    if (error === undefined) figures.sentBytes += database.sizeBytes
+    else figures.sentFailures++
     onDone(error === undefined)
   }
 

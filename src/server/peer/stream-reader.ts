@@ -10,6 +10,7 @@ import { ByteFeed, type ByteParser } from './byte-parser.js'
 import { headerName, type Identity, identityHeaders } from './identity.js'
 import { IdleLimit, operationTimeoutMs } from './idle-limit.js'
 import { type PeerTls, requestTarget, type UrlPicker } from './peer-url.js'
+import type { PeerFigures } from './traffic.js'
 
 /** As etcd: the least time between two attempts. */
 const redialMs = 100
@@ -29,6 +30,7 @@ export interface StreamReaderParts {
   isBackground: boolean
   clock: Clock
   log: Log
+  figures: Pick<PeerFigures, 'receivedBytes' | 'receivedFailures'>
   /** For each connection a new one: nothing is remembered across them. */
   newParser(): ByteParser
   onUp(): void
@@ -135,7 +137,7 @@ export class StreamReader {
   }
 
   #read(response: http.IncomingMessage, fail: (reason: string) => void): void {
-    const { clock, newParser, onUp, onDown } = this.#parts
+    const { clock, figures, newParser, onUp, onDown } = this.#parts
     const feed = new ByteFeed(newParser())
     const abandon = (reason: string) => {
       fail(reason)
@@ -144,9 +146,11 @@ export class StreamReader {
     const idle = new IdleLimit(clock, operationTimeoutMs, () => abandon('nothing was heard'))
     response.on('data', (bytes: Buffer) => {
       idle.touch()
+      figures.receivedBytes += bytes.length
       try {
         if (!response.destroyed) feed.push(bytes)
       } catch (error) {
+        figures.receivedFailures++
         abandon((error as Error).message)
       }
     })

@@ -18,6 +18,7 @@ export interface StreamWriterParts {
   response: ServerResponse
   encoder: StreamEncoder
   clock: Clock
+  onSent(bytes: number): void
   /** The stream ended, not by end(); messages that were not written are lost. */
   onLost(lostCount: number): void
 }
@@ -93,7 +94,8 @@ export class StreamWriter {
   }
 
   #write(bytes: Uint8Array): void {
-    const { response, clock } = this.#parts
+    const { response, clock, onSent } = this.#parts
+    onSent(bytes.length)
     if (response.write(bytes)) return
     this.#blocked = clock.after(operationTimeoutMs, () => response.destroy())
   }

@@ -7,6 +7,7 @@ import type { Log } from '../../platform/log.js'
 import type { Bucket } from '../../storage/bbolt/writer.js'
 import type { Alarms } from '../alarm.js'
 import type { ServerConfig } from '../config.js'
+import type { Figures } from '../figures.js'
 import type { LeaderLeases } from '../leader-leases.js'
 import type { Leaderless } from '../leaderless.js'
 import type { Membership } from '../membership.js'
@@ -43,6 +44,8 @@ export interface ServiceParts {
   /** Requests wait for it; undefined once there is nothing to wait for. */
   whenReady(): Promise<void> | undefined
   size: DatabaseSize
+  /** What is counted and timed beside the work. */
+  figures: Figures
   clock: Clock
   log: Log
   /** Asked before a request of that cost goes into the log. */

@@ -33,7 +33,7 @@ async function watch(parts: ServiceParts, stream: ServerStream): Promise<void> {
   try {
     await Promise.all([
       receive(parts, stream, { hub, fragmented }),
-      send(stream, hub, { fragmented, headers: parts.headers, bytesMax: messageBytesMax(parts) }),
+      send(stream, hub, { ...parts, fragmented, bytesMax: messageBytesMax(parts) }),
     ])
   } finally {
     ticker.cancel()
@@ -117,6 +117,7 @@ function watchCreate(request: WatchCreateRequest) {
 interface SendOptions {
   fragmented: ReadonlySet<bigint>
   headers: Headers
+  figures: ServiceParts['figures']
   bytesMax: number
 }
 
@@ -137,6 +138,7 @@ function takeAnswers(hub: WatchStream, options: SendOptions): Uint8Array[] {
   while (bytes < togetherBytes) {
     const batch = hub.take()
     if (batch === undefined) break
+    options.figures.watchEvents.add(batch.events.length)
     for (const answer of answersOf(batch, options)) {
       answers.push(answer)
       bytes += answer.length

@@ -29,6 +29,8 @@ import {
 export interface Wal {
   /** Index of the last entry that is in the log, 0 when there is none. */
   readonly lastIndex: number
+  /** Since it was opened; undefined where nothing goes to a disk. */
+  readonly bytesWritten?: number | undefined
   /**
    * Appends entries, then the state. With `sync` it resolves when they are on disk, and so is
    * all that was saved before. Calls made while a sync is under way share the next one.
@@ -90,6 +92,7 @@ export class LogWriter implements Wal {
   #queue: Save[] = []
   /** Last index once the queue is written. Invariant: what is queued is contiguous. */
   #queuedIndex: number
+  #bytesWritten = 0
   #isUnsynced = false
   #running: Promise<void> | undefined
   #closing: Promise<void> | undefined
@@ -107,6 +110,10 @@ export class LogWriter implements Wal {
     this.#lastIndex = parts.lastIndex ?? 0
     this.#queuedIndex = this.#lastIndex
     this.#state = parts.state ?? emptyState
+  }
+
+  get bytesWritten(): number {
+    return this.#bytesWritten
   }
 
   get lastIndex(): number {
@@ -212,6 +219,7 @@ export class LogWriter implements Wal {
     }
     this.#isUnsynced = !sync
     this.#end += frames.length
+    this.#bytesWritten += frames.length
     frames.clear()
     this.#state = batch.findLast(({ state }) => state !== undefined)?.state ?? held ?? this.#state
     if (this.#held === held) this.#held = undefined

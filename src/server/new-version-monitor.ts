@@ -1,0 +1,39 @@
+// new-version-monitor.ts: the version monitor of a member that was recovered.
+import { clusterVersion, etcdVersion } from '../api/version.js'
+import { VersionMonitor } from './cluster-version.js'
+import type { ServerConfig } from './config.js'
+import type { Node } from './node.js'
+import { type AskOptions, askVersion } from './peer/client.js'
+import type { Platform } from './platform.js'
+import type { Proposer } from './proposer.js'
+import { publishVersion } from './publisher.js'
+import type { Recovered } from './recover.js'
+
+interface Around {
+  node: Node
+  proposer: Proposer
+  peerAsk: Partial<AskOptions>
+  /** How long a member may take to say its version. */
+  timeoutMs: number
+}
+
+export function newVersionMonitor(
+  config: ServerConfig,
+  { memberId, state }: Pick<Recovered, 'memberId' | 'state'>,
+  { clock, log }: Platform,
+  { node, proposer, peerAsk, timeoutMs }: Around,
+): VersionMonitor {
+  const { membership } = state
+  const own = { etcdserver: etcdVersion, etcdcluster: clusterVersion, storage: clusterVersion }
+  return new VersionMonitor({
+    clock,
+    log,
+    isLeader: () => node.isLeader,
+    members: () => membership.list(),
+    newest: config.maxClusterVersion,
+    agreed: () => membership.agreedVersion,
+    ask: async ({ id, peerUrls }) =>
+      id === memberId ? own : askVersion(peerUrls, timeoutMs, peerAsk),
+    propose: (version) => publishVersion(proposer, version),
+  })
+}
