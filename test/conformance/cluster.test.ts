@@ -1,10 +1,8 @@
 // Clusters of the bundled server, each member a process: members that come, go and die, leaders
-// that change, data that rots, and what clients notice of it.
+// that change, data that rots. What clients notice of it: cluster-failover.test.ts.
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { Etcd3 } from 'etcd3'
 import { afterEach, describe, expect, test } from 'vitest'
-import { connected } from '../connection/connecting.js'
 import {
   type ClusterMember,
   eventually,
@@ -16,7 +14,6 @@ import {
 } from '../support/cluster.js'
 import { idOf, join, moveLeader, promote, put, putMany, valueAt } from '../support/cluster-calls.js'
 import { freePorts } from '../support/free-ports.js'
-import { describeWithEtcd } from '../support/real-etcd.js'
 
 const flags = ['--unsafe-no-fsync', '--heartbeat-interval=50', '--election-timeout=500']
 const three = ['tsctl', 'tsctl', 'tsctl'] as const
@@ -180,24 +177,5 @@ describe('data that differ', () => {
     })
     expect(alarms).toEqual([{ memberID: await idOf(third), alarm: 2 }])
     await expect(put(first, 'k', 'more')).rejects.toThrow('etcdserver: corrupt cluster')
-  })
-})
-
-describeWithEtcd('clients that know three endpoints', () => {
-  test('do not notice much when the leader is killed', { timeout }, async () => {
-    await startThree()
-    const client = new Etcd3({ hosts: cluster.endpoints.map((endpoint) => `http://${endpoint}`) })
-    await using connection = await connected(cluster.endpoints)
-    for (let i = 0; i < 5; i++) await client.put('etcd3').value(String(i))
-    const leader = await leaderOf(cluster.members)
-    await leader.stop('SIGKILL')
-    // What a follower has passed on to the dead leader is lost, as with etcd.
-    await eventually('a put of etcdctl', () => cluster.etcdctl(['put', 'etcdctl', 'v']))
-    await connection.kv.range({ key: Buffer.from('etcd3') }, { deadlineMs })
-    await connection.kv.put({ key: Buffer.from('ours'), value: Buffer.from('v') }, { deadlineMs })
-    await eventually('a put of etcd3', async () => client.put('etcd3').value('after').exec())
-    expect(await client.get('etcd3').string()).toBe('after')
-    expect(await cluster.etcdctl(['get', '--print-value-only', 'ours'])).toBe('v\n')
-    client.close()
   })
 })
