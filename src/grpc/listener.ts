@@ -59,6 +59,10 @@ export class Listener {
     for (const socket of this.#unsorted) socket.destroy()
   }
 
+  get openCount(): number {
+    return this.#sockets.size
+  }
+
   /** Neither the port nor a connection keeps the process alive from now on. */
   unref(): void {
     this.#isUnref = true
@@ -98,7 +102,7 @@ export class Listener {
       else this.#sort(socket)
     })
     server.on('tlsClientError', (error, socket) => {
-      this.#note('TLS handshake failed', error)
+      this.#reject(socket, error.message)
       socket.destroy()
     })
     return server
@@ -169,12 +173,19 @@ export class Listener {
       this.#options.onHttp1(socket)
     } else {
       const what = protocol === 'tls' ? 'client speaks TLS to a plain port' : 'unknown protocol'
-      this.#options.log.warn('rejected connection', {
-        'remote-addr': `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`,
-        error: what,
-      })
+      this.#reject(socket, what)
       socket.destroy()
     }
+  }
+
+  /** As etcd says it. Only under TLS has the client named a server. */
+  #reject(socket: net.Socket, error: string): void {
+    const name = socket instanceof tls.TLSSocket ? socket.servername : undefined
+    this.#options.log.warn('rejected connection', {
+      'remote-addr': `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`,
+      ...(socket instanceof tls.TLSSocket && { 'server-name': name || '' }),
+      error,
+    })
   }
 
   #note(msg: string, error: Error): void {

@@ -17,6 +17,11 @@ export interface ServerCall {
   /** Aborted: the client cancelled, the deadline passed, the connection broke, the server stops. */
   readonly signal: AbortSignal
   readonly peer: Peer
+  /**
+   * Waits until the client has room for an answer of so many bytes, which it then has to get.
+   * Undefined: it has, or the answer is too small to matter. Fails when too many wait.
+   */
+  roomFor?(bytes: number): Promise<void> | undefined
 }
 
 export interface ServerCallParts {
@@ -24,6 +29,9 @@ export interface ServerCallParts {
   readonly log: Log
   readonly receiveMaxBytes: number
 }
+
+/** A larger answer counts as unread until it has left, a smaller one until its stream is closed. */
+const largeBytes = 64 * 1024
 
 const answerHeaders = { ':status': 200, 'content-type': 'application/grpc' }
 const withTrailers = { waitForTrailers: true, sendDate: false }
@@ -42,6 +50,8 @@ export class IncomingCall implements ServerCall {
   #abortReason: RpcError | undefined
   #timer: Timer | undefined
   #onAbort: ((reason: RpcError) => void) | undefined
+  /** What its answer adds to the unread bytes of its session. */
+  #unreadBytes = 0
   isOver = false
 
   constructor(
@@ -91,9 +101,34 @@ export class IncomingCall implements ServerCall {
     if (!this.#begin()) return
     const { stream } = this
     this.#session.noteSent()
+    if (this.#unreadBytes === 0 && message.length > 0) {
+      this.#unreadBytes = message.length
+      this.#session.noteAnswer(message.length)
+    }
+    if (message.length >= largeBytes) stream.once('finish', () => this.#answerLeft())
     stream.on('wantTrailers', sendOk)
     stream.respond(answerHeaders, withTrailers)
     stream.end(frame(message))
+  }
+
+  roomFor(bytes: number): Promise<void> | undefined {
+    if (bytes < largeBytes) return undefined
+    return new Promise((resolve, reject) => {
+      const make = () => {
+        this.#unreadBytes = bytes
+        if (this.stream.closed || this.stream.destroyed) this.#answerLeft()
+        resolve()
+      }
+      if (this.#session.reserve(bytes, make)) return
+      const details = 'too many calls wait for earlier answers to be read'
+      reject(new RpcError(Status.resourceExhausted, details))
+    })
+  }
+
+  #answerLeft(): void {
+    const bytes = this.#unreadBytes
+    this.#unreadBytes = 0
+    if (bytes > 0) this.#session.release(bytes)
   }
 
   /** Some of the call's messages. False: the client takes no more now; wait for drain. */
@@ -154,6 +189,7 @@ export class IncomingCall implements ServerCall {
 
   #onClose(): void {
     this.#session.callEnds()
+    this.#answerLeft()
     if (this.isOver) return
     this.isOver = true
     this.#timer?.cancel()

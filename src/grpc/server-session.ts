@@ -8,8 +8,19 @@ import tls from 'node:tls'
 import type { Clock } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
 import { KeepAlive } from './keepalive.js'
+import { Outlet } from './outlet.js'
 
 const strikesMax = 2
+
+/**
+ * Bytes of answers that a client has asked for and not read yet. Above this its further large
+ * answers are not made before it has read: each may be all there is, and would be kept in memory
+ * for who never reads. Some of the largest fit, so that only such a client gets there.
+ */
+const unreadMaxBytes = 256 * 1024 * 1024
+
+/** Calls that wait for that; more are refused. */
+const waitingMax = 1_000
 
 /** With nothing under way a ping is fine only this long after the last. */
 const idlePingMs = 2 * 60 * 60 * 1000
@@ -39,6 +50,13 @@ export interface ServerSessionOptions {
   readonly clock: Clock
   readonly log: Log
   readonly keepalive: ServerKeepalive
+  /** In the place of 256 MiB. */
+  readonly unreadMaxBytes?: number
+}
+
+interface WaitingAnswer {
+  readonly bytes: number
+  make(): void
 }
 
 export class ServerSession {
@@ -48,6 +66,10 @@ export class ServerSession {
   readonly #keepAlive: KeepAlive
   #calls = 0
   #strikes = 0
+  #unreadBytes = 0
+  readonly #waiting: WaitingAnswer[] = []
+  readonly #outlet: Outlet
+  #isParting = false
   #lastPing = Number.NEGATIVE_INFINITY
   readonly #bytesWritten: () => number
   #bytesAtPing = 0
@@ -68,11 +90,26 @@ export class ServerSession {
       onDead: () => this.cut(),
     })
     this.#keepAlive.wake()
+    this.#outlet = new Outlet({
+      clock: options.clock,
+      bytesRead: () => socket.bytesRead,
+      bytesWritten: this.#bytesWritten,
+      ping: () => session.ping(() => {}),
+      onStuck: () => {
+        options.log.debug('http2 session was over', { peer: this.peer.address })
+        this.cut()
+      },
+    })
     session.on('ping', () => this.#onPing())
     session.on('error', (error) => {
       options.log.debug('http2 session failed', { peer: this.peer.address, error: error.message })
     })
-    session.once('close', () => this.#keepAlive.stop())
+    session.once('close', () => this.#stopTimers())
+  }
+
+  /** Streams that are open, whether their request is here or not. */
+  get callCount(): number {
+    return this.#calls
   }
 
   callBegins(): void {
@@ -81,6 +118,41 @@ export class ServerSession {
 
   callEnds(): void {
     this.#calls--
+  }
+
+  /**
+   * Takes room for an answer of so many bytes: at once, or when the client has read enough of
+   * earlier ones, which `make` is called for. False: too many wait already.
+   */
+  reserve(bytes: number, make: () => void): boolean {
+    if (this.#waiting.length >= waitingMax) return false
+    this.#waiting.push({ bytes, make })
+    this.#admit()
+    return true
+  }
+
+  /** For an answer that is there already: it counts, and does not wait. */
+  noteAnswer(bytes: number): void {
+    this.#unreadBytes += bytes
+  }
+
+  /** It has left, or never will. */
+  release(bytes: number): void {
+    this.#unreadBytes -= bytes
+    this.#admit()
+  }
+
+  /** In the order in which they came. One always fits, however large. */
+  #admit(): void {
+    const max = this.#options.unreadMaxBytes ?? unreadMaxBytes
+    for (;;) {
+      const next = this.#waiting[0]
+      if (next === undefined) return
+      if (this.#unreadBytes > 0 && this.#unreadBytes + next.bytes > max) return
+      this.#waiting.shift()
+      this.#unreadBytes += next.bytes
+      next.make()
+    }
   }
 
   /** Headers or data go out: the client had a reason to listen. */
@@ -95,10 +167,17 @@ export class ServerSession {
   }
 
   cut(): void {
+    this.#stopTimers()
     this.#session.destroy()
   }
 
+  #stopTimers(): void {
+    this.#keepAlive.stop()
+    this.#outlet.stop()
+  }
+
   #onPing(): void {
+    if (this.#isParting) return
     const { clock, keepalive } = this.#options
     const now = clock.now()
     const isIdle = this.#calls === 0 && !keepalive.permitWithoutStream
@@ -111,6 +190,7 @@ export class ServerSession {
     if (now - this.#lastPing < dueMs) this.#strikes++
     this.#lastPing = now
     if (this.#strikes <= strikesMax) return
+    this.#isParting = true
     this.#options.log.warn('client pings too often', { peer: this.peer.address })
     const reason = Buffer.from('too_many_pings')
     this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, reason)

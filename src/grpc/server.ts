@@ -55,13 +55,25 @@ export interface GrpcServerOptions {
   /** Per connection. Default: no limit of its own (2^32 - 1). */
   readonly maxConcurrentStreams?: number
   readonly keepalive: ServerKeepalive
+  /** How much of its answers a client may leave unread before its calls wait. Default: 256 MiB. */
+  readonly unreadMaxBytes?: number
   readonly log: Log
   readonly clock: Clock
+}
+
+export interface OpenCounts {
+  /** Of every kind, those that said nothing yet included. */
+  readonly connections: number
+  readonly http2Sessions: number
+  /** Streams of HTTP/2, whether their request is here or not. */
+  readonly calls: number
 }
 
 export interface GrpcServer {
   /** May be called several times. `port` is the one taken (0 for a unix socket). */
   listen(at: ListenAt): Promise<{ port: number }>
+  /** What clients have open now. */
+  readonly open: OpenCounts
   /** Neither the ports nor the connections keep the process alive from now on. */
   unref(): void
   /** Breaks every connection and goes on to listen. */
@@ -118,6 +130,15 @@ class Server implements GrpcServer {
     const port = await listener.open(at)
     this.#listeners.add(listener)
     return { port }
+  }
+
+  get open(): OpenCounts {
+    const sessions = [...this.#sessions.values()]
+    return {
+      connections: [...this.#listeners].reduce((sum, { openCount }) => sum + openCount, 0),
+      http2Sessions: sessions.length,
+      calls: sessions.reduce((sum, { callCount }) => sum + callCount, 0),
+    }
   }
 
   unref(): void {

@@ -1,7 +1,13 @@
 // client-port.ts: where clients come in: gRPC, plain HTTP and the JSON gateway on each of
 // --listen-client-urls, or gRPC alone where --listen-client-http-urls names places for the rest;
 // and Prometheus, on --listen-metrics-urls.
-import { type GrpcServer, type Handler, newGrpcServer, type ServerTls } from '../grpc/server.js'
+import {
+  type GrpcServer,
+  type Handler,
+  newGrpcServer,
+  type OpenCounts,
+  type ServerTls,
+} from '../grpc/server.js'
 import type { Clock } from '../platform/clock.js'
 import { CallMetrics } from './call-metrics.js'
 import { ConfigError, listenAddress, requestOverheadBytes } from './config.js'
@@ -109,6 +115,10 @@ export class ClientPort {
       for (const listener of [this.#grpc, ...this.#httpListeners]) listener.unref()
     }
     return endpoints
+  }
+
+  get open(): OpenCounts {
+    return this.#grpc.open
   }
 
   /** Breaks every connection; clients may come again at once. */

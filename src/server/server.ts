@@ -2,7 +2,7 @@
 // opened from the disk upward and closed from the network downward, and what was opened is closed
 // again when a later step fails.
 import { etcdVersion } from '../api/version.js'
-import type { Handler } from '../grpc/server.js'
+import type { Handler, OpenCounts } from '../grpc/server.js'
 import { openDataDir } from '../storage/data-dir.js'
 import { memberHex } from '../storage/schema.js'
 import { newTokens } from './auth-tokens.js'
@@ -38,6 +38,8 @@ export interface Server {
   readonly methods: ReadonlyMap<string, Handler>
   /** How it reaches the other members; undefined for one that stays alone. */
   readonly peers: PeerTransport | undefined
+  /** What clients have open at the ports for gRPC. */
+  readonly open: OpenCounts
   /** Breaks every client's connection; the server goes on. */
   dropConnections(): void
   /** Stops serving, writes a checkpoint, and gives the directory free. */
@@ -95,7 +97,13 @@ export async function startServer(
     }
     const { transport: peers } = member
     const parts = { service, methods, peers, dropConnections }
-    return { endpoints, memberId, clusterId, failed, ...parts, close, kill }
+    const ids = { memberId, clusterId }
+    return {
+      ...{ endpoints, failed, ...ids, ...parts, close, kill },
+      get open() {
+        return port.open
+      },
+    }
   } catch (error) {
     await close()
     throw error

@@ -57,3 +57,16 @@ function responseOp(result: OpResult): Buffer {
   writeField(out, 0, opTags[result.kind], answer)
   return out
 }
+
+/** About how large the answer will be: its pairs, which are what makes answers large. */
+export function rangeBytes({ items }: RangeResult): number {
+  return items.reduce((sum, { size }) => sum + size, 0)
+}
+
+/** The same of a transaction: its ranges, at any depth. */
+export function txnBytes({ responses }: TxnResult): number {
+  return responses.reduce((sum, result) => {
+    if (result.kind === 'range') return sum + rangeBytes(result.result)
+    return result.kind === 'txn' ? sum + txnBytes(result.result) : sum
+  }, 0)
+}

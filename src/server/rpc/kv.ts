@@ -16,7 +16,7 @@ import { requestField } from '../proposer.js'
 import { putCost, txnCost } from '../quota.js'
 import { checkRange, executeRange } from '../range.js'
 import { checkPath, choosePath, executeReads, isReadOnly, isSerializable } from '../txn.js'
-import { operationAnswer, rangeAnswer, txnAnswer } from './answer.js'
+import { operationAnswer, rangeAnswer, rangeBytes, txnAnswer, txnBytes } from './answer.js'
 import { checkDeleteRequest, checkPutRequest, checkTxnRequest } from './checks.js'
 import { type MethodTable, service, streaming, unary } from './handlers.js'
 import type { ServiceParts } from './parts.js'
@@ -46,7 +46,11 @@ async function range(
   }
   checkRead(parts, request, await parts.access.identify(call))
   const result = executeRange(parts.store, request)
-  return rangeAnswer(parts.headers.encoded(parts.store.revision), request, result)
+  const header = parts.headers.encoded(parts.store.revision)
+  // What was found are references; the answer is a copy of all of it.
+  const waits = request.keys_only ? undefined : call.roomFor?.(rangeBytes(result))
+  if (waits !== undefined) await waits
+  return rangeAnswer(header, request, result)
 }
 
 async function rangeStream(parts: ServiceParts, stream: ServerStream): Promise<void> {
@@ -109,6 +113,8 @@ async function txn(parts: ServiceParts, data: Buffer, call: ServerCall): Promise
   const who = await parts.access.identify(call)
   const outcome = await parts.proposer.propose(requestField.txn, data, { who, caller: call })
   if (outcome.kind !== 'txn') throw new Error(`${outcome.kind} is no outcome of a txn`)
+  const waits = call.roomFor?.(txnBytes(outcome.result))
+  if (waits !== undefined) await waits
   return txnAnswer(parts.headers.encoded(outcome.revision), outcome.result)
 }
 
@@ -122,7 +128,11 @@ async function readOnlyTxn(
   checkTxn(parts, request, await parts.access.identify(call))
   const path = choosePath(store, request)
   checkPath(store, request, path, parts.lessor)
-  return txnAnswer(headers.encoded(store.revision), executeReads(store, request, path))
+  const result = executeReads(store, request, path)
+  const header = headers.encoded(store.revision)
+  const waits = call.roomFor?.(txnBytes(result))
+  if (waits !== undefined) await waits
+  return txnAnswer(header, result)
 }
 
 async function compact(parts: ServiceParts, data: Buffer, call: ServerCall): Promise<Uint8Array> {
