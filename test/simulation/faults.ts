@@ -149,7 +149,8 @@ function startAll(members: readonly SimulatedMember[]): void {
 /** Some of the changes that are under way reach the disk, the next one in part. */
 function failPower(cluster: Cluster, random: RandomNumber): void {
   const member = one(cluster, random)
-  member?.files.powerFailsAfter(random(25))
+  // Once it is off, only a crash lets it come back.
+  if (member?.files.hasPower === true) member.files.powerFailsAfter(random(25))
   if (random(2) === 0) member?.stop()
 }
 

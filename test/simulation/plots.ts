@@ -20,7 +20,7 @@ const patienceMs = 4_000
 const effectMs = 150
 
 /** All of them need five members, none of which is new. */
-export const plots: readonly Plot[] = [oldEntry, lateVotes, lateAcknowledgements]
+export const plots: readonly Plot[] = [oldEntry, lateVotes, lateAcknowledgements, lateRevocation]
 
 /** Runs a plot step by step. */
 export class Plotter {
@@ -89,15 +89,19 @@ export function* oldEntry(cluster: Cluster, random: RandomNumber): ReturnType<Pl
   const rest = without(members, old, pair)
   const oldTerm = termOf(old)
   network.separate(ids(old, pair), ids(...rest))
-  const firstOld = Math.max(...rest.map(lastIndex)) + 1
-  propose(old, 2 + random(4))
-  yield () => lastIndex(old) > firstOld && lastIndex(pair) >= lastIndex(old)
+  const count = 4 + random(4)
+  const lastIndexMin = Math.max(...rest.map(lastIndex)) + count
+  propose(old, count)
+  yield () => lastIndex(old) >= lastIndexMin && lastIndex(pair) >= lastIndex(old)
   old.crash()
   const rival = yield* newLeader(cluster, oldTerm)
   const rivalTerm = termOf(rival)
   network.separate(ids(rival), ids(...without(members, rival)))
   yield () => lastTerm(rival) === rivalTerm
+  const firstOld = lastIndex(rival)
   rival.crash()
+  // What it has sent is on its way still.
+  yield after(cluster, effectMs)
   network.heal()
   old.start()
   const again = yield* newLeader(cluster, rivalTerm)
@@ -106,7 +110,7 @@ export function* oldEntry(cluster: Cluster, random: RandomNumber): ReturnType<Pl
   network.separate(ids(again), ids(...without(members, again, first, third)))
   yield () => lastIndex(third) >= firstOld && lastTerm(third) === oldTerm
   network.cutBetween(ids(again), ids(third))
-  yield () => matchOf(again, third) >= firstOld
+  yield () => Math.min(matchOf(again, third), matchOf(again, first)) >= firstOld
   yield after(cluster, effectMs)
   again.crash()
   first.crash()
@@ -180,6 +184,44 @@ export function* lateAcknowledgements(cluster: Cluster, random: RandomNumber): R
   network.separate(ids(old, helper), ids(...others))
   yield* newLeader(cluster, againTerm)
   yield after(cluster, effectMs)
+}
+
+/**
+ * A leader is cut off and hands over again and again, to nobody who hears it; so it takes no
+ * proposals, and a lease runs out by its clock. The others have elected somebody meanwhile, and the
+ * lease is renewed there. What the former leader wanted must not reach the new one.
+ */
+export function* lateRevocation(cluster: Cluster): ReturnType<Plot> {
+  const { network, members } = cluster
+  const old = yield* newLeader(cluster, 0)
+  const others = without(members, old)
+  const lessor = old.running?.service.lessor
+  yield () => (lessor?.leases().length ?? 0) > 0
+  const [lease = 0n] = lessor?.leases() ?? []
+  network.separate(ids(old), ids(...others))
+  const isRunOut = (): boolean => (lessor?.timeToLive(lease)?.remainingSeconds ?? 0) < 0
+  for (let round = 0; round < handoversMax && !isRunOut(); round++) {
+    yield* handOver(cluster, old, others[round % others.length])
+  }
+  // The leader looks for leases that have run out every half second.
+  for (let round = 0; round < 3; round++) yield* handOver(cluster, old, others[round])
+  network.heal()
+  yield after(cluster, 4 * effectMs)
+}
+
+/** Leases end in 3 s at the latest. */
+const handoversMax = 15
+
+/** Less than an election timeout, after which a hand-over is given up. */
+const handoverMs = 250
+
+function* handOver(
+  cluster: Cluster,
+  { running }: SimulatedMember,
+  to: SimulatedMember | undefined,
+): ReturnType<Plot> {
+  running?.service.node.transferLeader(to?.id ?? 0n)
+  yield after(cluster, handoverMs)
 }
 
 /** Waits for a leader of a later term. */

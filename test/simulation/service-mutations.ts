@@ -5,6 +5,7 @@ import { WatchStream } from '../../src/mvcc/watch-stream.js'
 import { LeaderLeases } from '../../src/server/leader-leases.js'
 import { Node } from '../../src/server/node.js'
 import type { Mutation } from './mutation.js'
+import { lateRevocation } from './plots.js'
 import { replace } from './replace.js'
 
 export const serviceMutations: readonly Mutation[] = [
@@ -33,6 +34,17 @@ export const serviceMutations: readonly Mutation[] = [
       replace(LeaderLeases.prototype, 'renewHere', (original) => {
         return function (this: LeaderLeases, id) {
           return withoutAsking(() => original.call(this, id))
+        }
+      }),
+  },
+  {
+    name: 'the end of a lease that a former leader wanted is passed on to the next',
+    isRare: true,
+    plot: lateRevocation,
+    install: () =>
+      replace(Node.prototype, 'propose', (original) => {
+        return function (this: Node, data, terms) {
+          original.call(this, data, { ...terms, asLeader: false })
         }
       }),
   },
