@@ -82,9 +82,12 @@ function streamResponse(answer: Uint8Array): Buffer {
 
 async function put(parts: ServiceParts, data: Buffer, call: ServerCall): Promise<Buffer> {
   const request = PutRequest.decode(data)
-  await parts.quotaCheck(putCost(request))
+  // Most calls have nothing to wait for, and then do not: an await is a part of a call's price.
+  const room = parts.quotaCheck(putCost(request))
+  if (room !== undefined) await room
   checkPutRequest(request)
-  const who = await parts.access.identify(call)
+  const identity = parts.access.identify(call)
+  const who = identity instanceof Promise ? await identity : identity
   return operation(
     parts,
     await parts.proposer.propose(requestField.put, data, { who, caller: call }),
@@ -107,10 +110,12 @@ function operation(parts: ServiceParts, outcome: Outcome): Buffer {
 
 async function txn(parts: ServiceParts, data: Buffer, call: ServerCall): Promise<Buffer> {
   const request = TxnRequest.decode(data)
-  await parts.quotaCheck(txnCost(request))
+  const room = parts.quotaCheck(txnCost(request))
+  if (room !== undefined) await room
   checkTxnRequest(request, parts.config.maxTxnOps)
   if (isReadOnly(request)) return readOnlyTxn(parts, request, call)
-  const who = await parts.access.identify(call)
+  const identity = parts.access.identify(call)
+  const who = identity instanceof Promise ? await identity : identity
   const outcome = await parts.proposer.propose(requestField.txn, data, { who, caller: call })
   if (outcome.kind !== 'txn') throw new Error(`${outcome.kind} is no outcome of a txn`)
   const waits = call.roomFor?.(txnBytes(outcome.result))
