@@ -171,6 +171,10 @@ export class Applier {
     if (request.cluster_version_set) {
       this.#parts.membership.agreedVersion = request.cluster_version_set.ver
     }
+    if (request.downgrade_info_set) {
+      const { enabled, ver } = request.downgrade_info_set
+      this.#parts.membership.downgrade = { enabled, targetVersion: enabled ? ver : '' }
+    }
     if (request.cluster_member_attr_set?.member_attributes) {
       const { member_ID, member_attributes: given } = request.cluster_member_attr_set
       this.#parts.membership.publish(BigInt(member_ID), {
@@ -299,6 +303,7 @@ const operations = {
   auth_role_list: 'AuthRoleList',
   cluster_version_set: 'ClusterVersionSet',
   cluster_member_attr_set: 'ClusterMemberAttrSet',
+  downgrade_info_set: 'DowngradeInfoSet',
 } as const satisfies Partial<Record<keyof InternalRaftRequest, string>>
 
 /** Undefined: whoever it was had not logged in. */

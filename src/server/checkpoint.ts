@@ -19,6 +19,7 @@ import {
   authKey,
   bucketNames,
   clusterKey,
+  encodeDowngrade,
   encodeFlag,
   encodeLease,
   encodeMember,
@@ -102,9 +103,16 @@ function authItems({ enabled, revision }: AuthRecords): Item[] {
   return [...flag, { key: authKey.revision, value: encodeUint64(revision) }]
 }
 
-function clusterItems({ agreedVersion }: Membership): Item[] {
-  if (agreedVersion === undefined) return []
-  return [{ key: clusterKey.clusterVersion, value: Buffer.from(agreedVersion) }]
+/** Each key appears once there is something to say. */
+function clusterItems({ agreedVersion, downgrade }: Membership): Item[] {
+  const items: Item[] = []
+  if (agreedVersion !== undefined) {
+    items.push({ key: clusterKey.clusterVersion, value: Buffer.from(agreedVersion) })
+  }
+  if (downgrade !== undefined) {
+    items.push({ key: clusterKey.downgrade, value: encodeDowngrade(downgrade) })
+  }
+  return items
 }
 
 function memberItems(membership: Membership): Item[] {

@@ -4,7 +4,14 @@
 import type { ConfChange, ConfState } from '../api/gen/raft.js'
 import { ConfChangeType } from '../api/gen/raft.js'
 import { EtcdError } from '../api/rpc-errors.js'
-import { decodeMember, encodeMember, type MemberRecord } from '../storage/schema.js'
+import { clusterVersion } from '../api/version.js'
+import {
+  type DowngradeRecord,
+  decodeMember,
+  encodeMember,
+  type MemberRecord,
+} from '../storage/schema.js'
+import { compareVersions } from './cluster-version.js'
 
 /** Learners at a time, as in etcd: each costs the leader a stream of appends. */
 const learnersMax = 1
@@ -15,6 +22,8 @@ export class Membership {
   readonly #removed = new Set<bigint>()
   /** Version that all members have agreed on through the log; undefined: none written there. */
   agreedVersion: string | undefined
+  #downgrade: DowngradeRecord | undefined
+  #onDowngrade: () => void = () => {}
 
   constructor(clusterId: bigint) {
     this.clusterId = clusterId
@@ -30,6 +39,30 @@ export class Membership {
 
   get size(): number {
     return this.#members.size
+  }
+
+  /** Undefined: nobody ever asked for one. */
+  get downgrade(): DowngradeRecord | undefined {
+    return this.#downgrade
+  }
+
+  set downgrade(downgrade: DowngradeRecord | undefined) {
+    this.#downgrade = downgrade
+    this.#onDowngrade()
+  }
+
+  /** Called when a downgrade was enabled or cancelled. */
+  onDowngrade(listener: () => void): void {
+    this.#onDowngrade = listener
+  }
+
+  /**
+   * The version that this member's files are said to be for. From 3.6 on etcd brings its files to
+   * what the cluster has agreed on, down to 3.5; ours are the same for all.
+   */
+  get storageVersion(): string {
+    const agreed = this.agreedVersion
+    return agreed !== undefined && compareVersions(agreed, '3.5.0') >= 0 ? agreed : clusterVersion
   }
 
   /** By ascending id. */

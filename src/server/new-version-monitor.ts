@@ -25,15 +25,18 @@ export function newVersionMonitor(
 ): VersionMonitor {
   const { membership } = state
   const own = { etcdserver: etcdVersion, etcdcluster: clusterVersion, storage: clusterVersion }
-  return new VersionMonitor({
+  const monitor = new VersionMonitor({
     clock,
     log,
     isLeader: () => node.isLeader,
     members: () => membership.list(),
     newest: config.maxClusterVersion,
     agreed: () => membership.agreedVersion,
+    downgrade: () => membership.downgrade,
     ask: async ({ id, peerUrls }) =>
       id === memberId ? own : askVersion(peerUrls, timeoutMs, peerAsk),
     propose: (version) => publishVersion(proposer, version),
   })
+  membership.onDowngrade(() => monitor.check())
+  return monitor
 }

@@ -1,5 +1,5 @@
 // peer-handlers.ts: what a member does with what others tell or ask it.
-import { clusterVersion, etcdVersion } from '../api/version.js'
+import { etcdVersion } from '../api/version.js'
 import type { Files } from '../platform/files.js'
 import type { MemberRecord } from '../storage/schema.js'
 import type { State } from './checkpoint.js'
@@ -44,8 +44,9 @@ export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
     version: () => ({
       etcdserver: etcdVersion,
       etcdcluster: membership.agreedVersion ?? undecidedVersion,
-      storage: clusterVersion,
+      storage: membership.storageVersion,
     }),
+    isDowngradeEnabled: () => membership.downgrade?.enabled ?? false,
     promote: (id) => parts.promote(id),
     renewLease: (id) => leases.renewHere(id),
     async leaseTimeToLive(id, keys) {

@@ -43,6 +43,7 @@ export const requestField = {
   authRoleRevokePermission: 1204,
   clusterVersionSet: 1300,
   clusterMemberAttrSet: 1301,
+  downgradeInfoSet: 1302,
 } as const
 
 export type RequestField = (typeof requestField)[Exclude<keyof typeof requestField, 'header'>]

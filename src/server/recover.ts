@@ -17,6 +17,7 @@ import {
   type BucketName,
   clusterKey,
   decodeAlarm,
+  decodeDowngrade,
   decodeFlag,
   decodeLease,
   decodeMember,
@@ -315,6 +316,8 @@ async function restoreMembers(database: Database, { membership }: State): Promis
   membership.restore(members, removed)
   const version = await database.get('cluster', clusterKey.clusterVersion)
   membership.agreedVersion = version?.toString()
+  const downgrade = await database.get('cluster', clusterKey.downgrade)
+  membership.downgrade = downgrade === undefined ? undefined : decodeDowngrade(downgrade)
 }
 
 async function restoreKeys(

@@ -84,6 +84,26 @@ export const clusterKey = {
   downgrade: Buffer.from('downgrade'),
 } as const
 
+/** Whether members one minor version older are to take over, and which version that is. */
+export interface DowngradeRecord {
+  enabled: boolean
+  /** 3.6.0; empty when none is enabled. */
+  targetVersion: string
+}
+
+/** `{"target-version":"3.6.0","enabled":true}`, fields in this order. */
+export function encodeDowngrade({ enabled, targetVersion }: DowngradeRecord): Buffer {
+  return Buffer.from(JSON.stringify({ 'target-version': targetVersion, enabled }))
+}
+
+/** Undefined for what is none. */
+export function decodeDowngrade(value: Buffer): DowngradeRecord | undefined {
+  const [, targetVersion, enabled] =
+    /^\{"target-version":"([\d.]*)","enabled":(true|false)\}$/.exec(value.toString()) ?? []
+  if (targetVersion === undefined) return undefined
+  return { enabled: enabled === 'true', targetVersion }
+}
+
 /** Keys of the `auth` bucket. */
 export const authKey = {
   enabled: Buffer.from('authEnabled'),

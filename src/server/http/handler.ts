@@ -173,6 +173,6 @@ const metricsType = 'text/plain; version=0.0.4; charset=utf-8'
 
 function versionReply({ membership }: ServiceParts): Reply {
   const etcdcluster = membership.agreedVersion ?? clusterVersion
-  const body = { etcdserver: etcdVersion, etcdcluster, storage: clusterVersion }
+  const body = { etcdserver: etcdVersion, etcdcluster, storage: membership.storageVersion }
   return { status: 200, type: json, body: JSON.stringify(body) }
 }

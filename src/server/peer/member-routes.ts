@@ -87,9 +87,13 @@ function serveVersion({ handlers }: MemberRouteParts, _: unknown, response: Serv
   answerJson(response, 200, JSON.stringify({ etcdserver, etcdcluster, storage }))
 }
 
-/** A downgrade cannot be enabled here. */
-function serveDowngradeEnabled(_: unknown, __: unknown, response: ServerResponse): void {
-  answer(response, 200, { type: 'text/plain; charset=utf-8', body: 'false' })
+function serveDowngradeEnabled(
+  { handlers }: MemberRouteParts,
+  _: unknown,
+  response: ServerResponse,
+): void {
+  const body = String(handlers.isDowngradeEnabled())
+  answer(response, 200, { type: 'text/plain; charset=utf-8', body })
 }
 
 async function servePromotion(

@@ -64,6 +64,8 @@ export interface PeerHandlers {
   receiveSnapshot(message: Message, body: AsyncIterable<Buffer>): Promise<void>
   members(): readonly MemberRecord[]
   version(): PeerVersion
+  /** The cluster is to go one minor version down, so members of that version may join. */
+  isDowngradeEnabled(): boolean
   /** @throws EtcdError as MemberPromote does */
   promote(id: bigint): Promise<readonly MemberRecord[]>
   /** Undefined: no such lease. @throws EtcdError when this member does not lead */

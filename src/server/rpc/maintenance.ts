@@ -15,7 +15,7 @@ import {
   SnapshotResponse,
   StatusResponse,
 } from '../../api/gen/rpc.js'
-import { clusterVersion, etcdVersion } from '../../api/version.js'
+import { etcdVersion } from '../../api/version.js'
 import type { ServerCall, ServerStream } from '../../grpc/server.js'
 import { planDatabase } from '../../storage/bbolt/writer.js'
 import { crc32c } from '../../storage/crc32c.js'
@@ -35,19 +35,12 @@ export function maintenanceService(parts: ServiceParts): MethodTable {
     HashKV: unary((data) => hashKv(parts, HashKVRequest.decode(data))),
     Snapshot: streaming((stream) => snapshot(parts, stream)),
     MoveLeader: unary((data) => moveLeader(parts, data)),
-    Downgrade: unary((data) => downgrade(parts, data)),
+    Downgrade: unary((data, call) => downgrade(parts, data, call)),
   })
 }
 
-function status({
-  node,
-  headers,
-  store,
-  size,
-  config,
-  alarms,
-  isLearner,
-}: ServiceParts): Uint8Array {
+function status(parts: ServiceParts): Uint8Array {
+  const { node, headers, store, size, config, alarms, isLearner, membership } = parts
   const { leader, commit, term } = node.status()
   const errors = alarms.list().map(({ memberId: id, alarm: type }) => {
     return `memberID:${id} alarm:${type === AlarmType.CORRUPT ? 'CORRUPT' : 'NOSPACE'}`
@@ -63,9 +56,9 @@ function status({
     errors: leader === 0n ? ['etcdserver: no leader', ...errors] : errors,
     dbSizeInUse: String(size.inUseBytes),
     isLearner: isLearner(),
-    storageVersion: clusterVersion,
+    storageVersion: membership.storageVersion,
     dbSizeQuota: String(config.quotaBackendBytes || defaultQuotaBytes),
-    downgradeInfo: { enabled: false, targetVersion: '' },
+    downgradeInfo: membership.downgrade ?? { enabled: false, targetVersion: '' },
   }).finish()
 }
 
@@ -130,26 +123,34 @@ const blobBytes = 32 * 1024
  * The database in pieces, each with the bytes still to come; then the SHA-256 of them all. The
  * view is taken at the first step, so writes go on meanwhile.
  */
-async function snapshot({ capture }: ServiceParts, stream: ServerStream): Promise<void> {
+async function snapshot(
+  { capture, membership }: ServiceParts,
+  stream: ServerStream,
+): Promise<void> {
   const plan = await planDatabase(capture())
   const digest = createHash('sha256')
   let remaining = plan.sizeBytes
+  const response = (blob: Buffer, left: number) =>
+    snapshotResponse(blob, { left, version: membership.storageVersion })
   for await (const chunk of plan.chunks()) {
     for (let at = 0; at < chunk.length; at += blobBytes) {
       const blob = chunk.subarray(at, at + blobBytes)
       digest.update(blob)
       remaining -= blob.length
-      await stream.write(snapshotResponse(blob, remaining))
+      await stream.write(response(blob, remaining))
     }
   }
-  await stream.write(snapshotResponse(digest.digest(), 0))
+  await stream.write(response(digest.digest(), 0))
 }
 
-function snapshotResponse(blob: Buffer, remaining: number): Uint8Array {
+function snapshotResponse(
+  blob: Buffer,
+  { left, version }: { left: number; version: string },
+): Uint8Array {
   return SnapshotResponse.encode({
     header: undefined,
-    remaining_bytes: String(remaining),
+    remaining_bytes: String(left),
     blob,
-    version: clusterVersion,
+    version,
   }).finish()
 }

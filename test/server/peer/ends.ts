@@ -129,6 +129,7 @@ const idleHandlers: PeerHandlers = {
   },
   members: () => [],
   version: () => ({ etcdserver: '3.4.23', etcdcluster: '3.4.0', storage: '' }),
+  isDowngradeEnabled: () => false,
   promote: async () => [],
   renewLease: async () => undefined,
   leaseTimeToLive: async () => undefined,
