@@ -6,13 +6,21 @@
 // itself by advance() alone. Committed entries were saved with an earlier Ready, so they are
 // applied while this one is on its way to the disk: the answers of one batch of writes go out
 // during the sync of the next. All that arrives meanwhile goes out with the next sync.
-import type { ConfChange, ConfState, Entry, Message, Snapshot } from '../api/gen/raft.js'
+import {
+  type ConfChange,
+  type ConfState,
+  type Entry,
+  type Message,
+  MessageType,
+  type Snapshot,
+} from '../api/gen/raft.js'
 import { EtcdError } from '../api/rpc-errors.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
 import type { RawNode, Ready, SoftState, Status } from '../raft/raw-node.js'
 import type { MemoryStorage } from '../raft/storage.js'
 import type { Wal } from '../storage/wal/writer.js'
+import { ReadRounds } from './read-rounds.js'
 
 export interface NodeParts {
   raft: RawNode
@@ -45,8 +53,6 @@ export interface NodeOptions {
   sync: boolean
 }
 
-/** A read may be repeated when its answer got lost: so often at the most. */
-const readIndexRetryMs = 500
 /** Pause before a save is tried again when the disk is full. */
 const fullDiskRetryMs = 500
 
@@ -59,18 +65,13 @@ export interface ProposalTerms {
   asLeader?: boolean | undefined
 }
 
-interface ReadBatch {
-  readonly startedMs: number
-  readonly waiters: { resolve(): void; reject(error: Error): void }[]
-}
-
 export class Node {
   readonly #parts: NodeParts
   readonly #options: NodeOptions
   #ticker: Timer | undefined
   #applied: number
   /** Proposals that no leader has taken yet. As many as requests may wait: each belongs to one. */
-  #held: (ProposalTerms & { data: Buffer })[] = []
+  #held: (ProposalTerms & { take(): boolean })[] = []
   /** A Ready is out. */
   #isHandling = false
   /** The save under way waits for room; until there is some, this member is as good as cut off. */
@@ -81,21 +82,19 @@ export class Node {
   #leader = 0n
   #leadersSeen = 0
   #isLeader = false
-  /** Reads that the next ReadIndex will answer. */
-  #nextReads: ReadBatch | undefined
-  /** Reads whose ReadIndex is under way, by the number in its context. */
-  #askedReads: { batch: ReadBatch; context: bigint; askedMs: number } | undefined
-  /** Reads that wait until an index is applied. */
-  #readsAtIndex: { index: number; batch: ReadBatch }[] = []
-  #readCount = 0n
-  #slowReads = 0
-  #failedReads = 0
+  readonly #reads: ReadRounds
   #running: Promise<void> = Promise.resolve()
 
   constructor(parts: NodeParts, options: NodeOptions, applied: number) {
     this.#parts = parts
     this.#options = options
     this.#applied = applied
+    const { clock, raft } = parts
+    const ask = (context: Buffer) => {
+      raft.readIndex(context)
+      this.#wake()
+    }
+    this.#reads = new ReadRounds({ clock, ...options, ask }, applied)
   }
 
   /** Begins to act. Not done by the constructor, because `apply` and its like may need the node. */
@@ -126,7 +125,7 @@ export class Node {
 
   /** Rounds of the quorum that took too long, and that were given up for another reason. */
   get readFigures(): { slow: number; failed: number } {
-    return { slow: this.#slowReads, failed: this.#failedReads }
+    return this.#reads.figures
   }
 
   /** It stopped by itself, because it could not go on. */
@@ -145,23 +144,12 @@ export class Node {
    * @throws EtcdError stopped; noSpace while the disk is full; notLeader for a leader's own matter
    */
   propose(data: Buffer, terms: ProposalTerms): void {
-    if (this.#stopping) throw new EtcdError('stopped')
-    if (this.#isDiskFull) throw new EtcdError('noSpace')
-    const { raft } = this.#parts
-    const isLeader = raft.role === 'leader'
-    if (terms.asLeader === true && !isLeader) throw new EtcdError('notLeader')
-    // What a follower passes on leaves with the next Ready. Until the one under way is saved, which
-    // may take until the disk has room again, it is better kept here, where it can be given up.
-    const isTaken = (isLeader || !this.#isHandling) && raft.propose(data)
-    if (!isTaken && terms.asLeader === true) throw new EtcdError('notLeader')
-    if (!isTaken) this.#held.push({ ...terms, data })
-    this.#wake()
+    this.#offer(() => this.#parts.raft.propose(data), terms)
   }
 
-  proposeConfChange(change: ConfChange): boolean {
-    const isTaken = this.#parts.raft.proposeConfChange(change)
-    this.#wake()
-    return isTaken
+  /** As propose(). */
+  proposeConfChange(change: ConfChange, terms: ProposalTerms): void {
+    this.#offer(() => this.#parts.raft.proposeConfChange(change), terms)
   }
 
   applyConfChange(change: ConfChange): ConfState {
@@ -207,11 +195,7 @@ export class Node {
    */
   linearizable(): Promise<void> {
     if (this.#stopping) return Promise.reject(new EtcdError('stopped'))
-    this.#nextReads ??= { startedMs: this.#parts.clock.now(), waiters: [] }
-    const { waiters } = this.#nextReads
-    const promise = new Promise<void>((resolve, reject) => waiters.push({ resolve, reject }))
-    this.#askReads()
-    return promise
+    return this.#reads.join()
   }
 
   /** Stops the loop after the Ready under way. Whoever waits is told that the server stopped. */
@@ -220,14 +204,14 @@ export class Node {
     this.#ticker?.cancel()
     this.#wake()
     await this.#running
-    this.#failReads(new EtcdError('stopped'))
+    this.#reads.fail(new EtcdError('stopped'))
   }
 
   #tick(): void {
     const { raft } = this.#parts
     // With a full disk a leader finds out that nobody answers; others have nothing to ask for.
     if (!this.#isDiskFull || raft.role === 'leader') raft.tick()
-    this.#expireReads()
+    this.#reads.tick()
     this.#wake()
   }
 
@@ -252,24 +236,39 @@ export class Node {
     this.#stopping = true
     this.#hasFailed = true
     this.#ticker?.cancel()
-    this.#failReads(new EtcdError('stopped'))
+    this.#reads.fail(new EtcdError('stopped'))
     this.#parts.onFatal(error)
+  }
+
+  /** `take` gives the proposal to raft; false: it does not take it. */
+  #offer(take: () => boolean, terms: ProposalTerms): void {
+    if (this.#stopping) throw new EtcdError('stopped')
+    if (this.#isDiskFull) throw new EtcdError('noSpace')
+    const isLeader = this.#parts.raft.role === 'leader'
+    if (terms.asLeader === true && !isLeader) throw new EtcdError('notLeader')
+    // What a follower passes on leaves with the next Ready. Until the one under way is saved, which
+    // may take until the disk has room again, it is better kept here, where it can be given up.
+    const isTaken = (isLeader || !this.#isHandling) && take()
+    if (!isTaken && terms.asLeader === true) throw new EtcdError('notLeader')
+    if (!isTaken) this.#held.push({ ...terms, take })
+    this.#wake()
   }
 
   /** Those for whom nobody waits any more are given up; the others go to the leader, if any. */
   #proposeHeld(): void {
     if (this.#held.length === 0) return
     const now = this.#parts.clock.now()
-    this.#held = this.#held.filter(({ data, deadlineMs, caller }) => {
+    this.#held = this.#held.filter(({ take, deadlineMs, caller }) => {
       if (deadlineMs <= now || caller?.signal.aborted === true) return false
-      return this.#leader === 0n || !this.#parts.raft.propose(data)
+      return this.#leader === 0n || !take()
     })
   }
 
   async #handle(ready: Ready): Promise<void> {
-    const { raft, log, send } = this.#parts
+    const { raft, log, send, clock } = this.#parts
+    const startedMs = clock.now()
     if (ready.softState) this.#onSoftState(ready.softState)
-    for (const { index, context } of ready.readStates) this.#onReadState(index, context)
+    for (const { index, context } of ready.readStates) this.#reads.answered(index, context)
     const { messages } = ready
     if (this.#isLeader && messages.length > 0) send(messages)
     const { snapshot } = ready
@@ -280,9 +279,10 @@ export class Node {
     if (ready.snapshot) await this.#applySnapshot(ready.snapshot, ready.committedEntries)
     if (ready.hardState) log.setHardState(ready.hardState)
     if (ready.entries.length > 0) log.append(ready.entries)
-    if (!this.#isLeader && messages.length > 0) send(messages)
+    const isLate = clock.now() - startedMs >= this.#options.requestTimeoutMs
+    if (!this.#isLeader && messages.length > 0) send(isLate ? lasting(messages) : messages)
     raft.advance(ready)
-    this.#askReads()
+    this.#reads.ask()
   }
 
   /** The state jumps to the snapshot; what a leader committed since comes after it. */
@@ -292,7 +292,7 @@ export class Node {
     this.#applied = snapshot.metadata?.index ?? this.#applied
     this.#apply(entries)
     this.#parts.onApplied(this.#applied)
-    this.#resolveReads()
+    this.#reads.applied(this.#applied)
   }
 
   /** Undefined when there is nothing to save, so that reads alone never wait for a turn. */
@@ -327,7 +327,7 @@ export class Node {
     this.#parts.apply(entries)
     this.#applied = last.Index
     this.#parts.onApplied(last.Index)
-    this.#resolveReads()
+    this.#reads.applied(this.#applied)
   }
 
   #onSoftState({ leader, role }: SoftState): void {
@@ -337,69 +337,11 @@ export class Node {
     if (leader !== 0n) this.#leadersSeen++
     this.#parts.onLeader(leader, this.#isLeader)
     // What the last leader was asked may have died with it.
-    const asked = this.#askedReads
-    if (leader !== 0n && asked !== undefined) this.#sendReadIndex(asked.context)
+    if (leader !== 0n) this.#reads.askAgain()
   }
+}
 
-  /** One ReadIndex at a time; what comes meanwhile shares the next. */
-  #askReads(): void {
-    if (this.#askedReads !== undefined || this.#nextReads === undefined) return
-    const batch = this.#nextReads
-    this.#nextReads = undefined
-    this.#askedReads = { batch, context: ++this.#readCount, askedMs: this.#parts.clock.now() }
-    this.#sendReadIndex(this.#askedReads.context)
-  }
-
-  #sendReadIndex(context: bigint): void {
-    const bytes = Buffer.allocUnsafe(8)
-    bytes.writeBigUInt64BE(context)
-    this.#parts.raft.readIndex(bytes)
-    this.#wake()
-  }
-
-  #onReadState(index: number, context: Buffer): void {
-    const asked = this.#askedReads
-    // A late answer to a question that was asked again, or given up, answers nobody.
-    if (asked === undefined || context.readBigUInt64BE() !== asked.context) return
-    this.#askedReads = undefined
-    this.#readsAtIndex.push({ index, batch: asked.batch })
-    this.#resolveReads()
-  }
-
-  #resolveReads(): void {
-    let waiting = this.#readsAtIndex[0]
-    while (waiting !== undefined && waiting.index <= this.#applied) {
-      for (const { resolve } of waiting.batch.waiters) resolve()
-      this.#readsAtIndex.shift()
-      waiting = this.#readsAtIndex[0]
-    }
-  }
-
-  #expireReads(): void {
-    const asked = this.#askedReads
-    const now = this.#parts.clock.now()
-    if (asked === undefined) return
-    if (now - asked.batch.startedMs >= this.#options.requestTimeoutMs) {
-      this.#askedReads = undefined
-      this.#slowReads++
-      for (const { reject } of asked.batch.waiters) reject(new EtcdError('timeout'))
-      this.#askReads()
-    } else if (now - asked.askedMs >= readIndexRetryMs) {
-      asked.askedMs = now
-      this.#sendReadIndex(asked.context)
-    }
-  }
-
-  #failReads(error: EtcdError): void {
-    const batches = [
-      this.#nextReads,
-      this.#askedReads?.batch,
-      ...this.#readsAtIndex.map((at) => at.batch),
-    ]
-    if (this.#askedReads !== undefined) this.#failedReads++
-    this.#nextReads = undefined
-    this.#askedReads = undefined
-    this.#readsAtIndex = []
-    for (const batch of batches) for (const { reject } of batch?.waiters ?? []) reject(error)
-  }
+/** Without proposals that were passed on: their callers know by now that there is no answer. */
+function lasting(messages: readonly Message[]): readonly Message[] {
+  return messages.filter(({ type }) => type !== MessageType.MsgProp)
 }

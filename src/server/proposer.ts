@@ -43,7 +43,6 @@ export const requestField = {
   authRoleRevokePermission: 1204,
   clusterVersionSet: 1300,
   clusterMemberAttrSet: 1301,
-  downgradeInfoSet: 1302,
 } as const
 
 export type RequestField = (typeof requestField)[Exclude<keyof typeof requestField, 'header'>]
@@ -113,23 +112,31 @@ export class Proposer {
     const { node, wait } = this.#parts
     if (data.length > this.#requestBytesMax) throw new EtcdError('requestTooLarge')
     if (wait.size >= waitingMax) throw new EtcdError('tooManyRequests')
+    return this.#await(id, (deadlineMs) => node.propose(data, { ...terms, deadlineMs }))
+  }
+
+  #await(id: bigint, propose: (deadlineMs: number) => void): Promise<Outcome> {
+    const { wait } = this.#parts
     const deadlineMs = this.#deadline()
     const outcome = wait.register(id, deadlineMs)
     try {
-      node.propose(data, { ...terms, deadlineMs })
+      propose(deadlineMs)
     } catch (error) {
       wait.reject(id, error as Error)
     }
     return outcome
   }
 
-  /** Proposes a membership change; its id is set here. */
-  proposeConfChange(change: Omit<ConfChange, 'id'>): Promise<Outcome> {
-    const { node, wait, ids } = this.#parts
+  /** Proposes a membership change; its id is set here. @throws as propose() */
+  proposeConfChange(
+    change: Omit<ConfChange, 'id'>,
+    terms: Pick<ProposalTerms, 'caller'> = {},
+  ): Promise<Outcome> {
+    const { node, ids } = this.#parts
     const id = ids.next()
-    const outcome = wait.register(id, this.#deadline())
-    if (!node.proposeConfChange({ ...change, id })) wait.reject(id, new EtcdError('noLeader'))
-    return outcome
+    return this.#await(id, (deadlineMs) =>
+      node.proposeConfChange({ ...change, id }, { ...terms, deadlineMs }),
+    )
   }
 
   #deadline(): number {

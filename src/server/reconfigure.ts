@@ -9,7 +9,7 @@ import { memberId as newMemberId } from '../storage/cluster-id.js'
 import { InitialClusterError, parsePeerUrls } from '../storage/initial-cluster.js'
 import { encodeMember, type MemberRecord } from '../storage/schema.js'
 import type { Membership } from './membership.js'
-import type { Node } from './node.js'
+import type { Node, ProposalTerms } from './node.js'
 import { type AskOptions, promoteMember } from './peer/client.js'
 import type { PeerTransport } from './peer/transport.js'
 import type { Proposer } from './proposer.js'
@@ -30,6 +30,9 @@ export interface ReconfigurerParts {
   peerAsk: Partial<AskOptions>
 }
 
+/** For whom: a change is not proposed any more when they have gone. */
+type Caller = ProposalTerms['caller']
+
 export class Reconfigurer {
   readonly #parts: ReconfigurerParts
 
@@ -41,6 +44,7 @@ export class Reconfigurer {
   async add(
     urls: readonly string[],
     isLearner: boolean,
+    caller?: Caller,
   ): Promise<{ member: MemberRecord; members: MemberRecord[] }> {
     const { membership, clock, transport } = this.#parts
     const peerUrls = checkedUrls(urls)
@@ -54,30 +58,30 @@ export class Reconfigurer {
     if (transport === undefined) throw new EtcdError('unhealthy')
     if (!isLearner) this.#checkStartedForOneMore()
     this.#checkConnectedForOneMore()
-    return { member, members: await this.#propose(change) }
+    return { member, members: await this.#propose(change, caller) }
   }
 
   /** @throws EtcdError */
-  async remove(id: bigint): Promise<MemberRecord[]> {
+  async remove(id: bigint, caller?: Caller): Promise<MemberRecord[]> {
     const { membership } = this.#parts
     const change = { type: ConfChangeType.ConfChangeRemoveNode, node_id: id }
     membership.check({ ...change, id: 0n })
     if (membership.member(id)?.isLearner === false) this.#checkWithout(id)
-    return this.#propose(change)
+    return this.#propose(change, caller)
   }
 
   /** Takes any text for a URL, as etcd does. @throws EtcdError */
-  async update(id: bigint, peerUrls: readonly string[]): Promise<MemberRecord[]> {
+  async update(id: bigint, peerUrls: readonly string[], caller?: Caller): Promise<MemberRecord[]> {
     const { membership } = this.#parts
     const bare: MemberRecord = { id, peerUrls, isLearner: false, name: '', clientUrls: [] }
     const type = ConfChangeType.ConfChangeUpdateNode
     const change = { type, node_id: id, context: Buffer.from(encodeMember(bare)) }
     membership.check({ ...change, id: 0n })
-    return this.#propose(change)
+    return this.#propose(change, caller)
   }
 
   /** Only the leader knows how far a learner is; others ask it. @throws EtcdError */
-  async promote(id: bigint): Promise<MemberRecord[]> {
+  async promote(id: bigint, caller?: Caller): Promise<MemberRecord[]> {
     const { membership, node, memberId } = this.#parts
     if (node.leader !== memberId) return this.#askLeaderToPromote(id)
     const bare: MemberRecord = { id, peerUrls: [], isLearner: false, name: '', clientUrls: [] }
@@ -88,7 +92,7 @@ export class Reconfigurer {
     this.#checkInSync(id)
     const { started, voters } = this.#counts(this.#voters())
     if (started + 1 < quorum(voters + 1)) throw new EtcdError('memberNotEnoughStarted')
-    return this.#propose(change)
+    return this.#propose(change, caller)
   }
 
   async #askLeaderToPromote(id: bigint): Promise<MemberRecord[]> {
@@ -98,8 +102,11 @@ export class Reconfigurer {
     throw new EtcdError('noLeader')
   }
 
-  async #propose(change: Parameters<Proposer['proposeConfChange']>[0]): Promise<MemberRecord[]> {
-    const outcome = await this.#parts.proposer.proposeConfChange(change)
+  async #propose(
+    change: Parameters<Proposer['proposeConfChange']>[0],
+    caller: Caller,
+  ): Promise<MemberRecord[]> {
+    const outcome = await this.#parts.proposer.proposeConfChange(change, { caller })
     if (outcome.kind !== 'members') throw new Error(`${outcome.kind} is no outcome of a change`)
     return outcome.members
   }

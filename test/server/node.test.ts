@@ -2,7 +2,13 @@
 // takes its time and while the disk is full. Nothing may be proposed for a caller who was told
 // already that there is no answer: it would take effect after its failure.
 import { describe, expect, test } from 'vitest'
-import { type Entry, EntryType, type Message, MessageType } from '../../src/api/gen/raft.js'
+import {
+  ConfChangeType,
+  type Entry,
+  EntryType,
+  type Message,
+  MessageType,
+} from '../../src/api/gen/raft.js'
 import type { EtcdError } from '../../src/api/rpc-errors.js'
 import { silentLog } from '../../src/platform/log.js'
 import { RawNode } from '../../src/raft/raw-node.js'
@@ -234,6 +240,38 @@ test('a read that nobody leads to an answer ends with the time of a request', as
   expect(driven.role).toBe('preCandidate')
   driven.clock.advance(requestTimeoutMs)
   expect(await read).toBe('timeout')
+})
+
+test('what a follower was about to pass on when its disk got stuck is dropped in the end', async () => {
+  for (const [waitedMs, expected] of [
+    [requestTimeoutMs - 1, ['passed on']],
+    [requestTimeoutMs, []],
+  ] as const) {
+    await using driven = new Driven()
+    driven.hear(MessageType.MsgHeartbeat)
+    await settled()
+    driven.disk.mode = 'waits'
+    const entries = [{ Type: EntryType.EntryNormal, Term: 2, Index: 2, Data: Buffer.from('x') }]
+    driven.hear(MessageType.MsgApp, { index: 1, logTerm: 1, entries })
+    driven.propose('passed on')
+    await settled()
+    driven.clock.advance(waitedMs)
+    driven.disk.waiting.shift()?.()
+    driven.disk.mode = 'saves'
+    expect(await driven.forwarded()).toEqual(expected)
+  }
+})
+
+test('a membership change waits as a proposal does, and no longer', async () => {
+  await using driven = new Driven()
+  const change = { id: 0n, type: ConfChangeType.ConfChangeAddNode, node_id: 7n, context: undefined }
+  const gone = new AbortController()
+  const deadlineMs = driven.clock.now() + requestTimeoutMs
+  driven.node.proposeConfChange(change, { deadlineMs, caller: gone })
+  driven.node.proposeConfChange(change, { deadlineMs })
+  gone.abort()
+  driven.hear(MessageType.MsgHeartbeat)
+  expect(await driven.forwarded()).toHaveLength(1)
 })
 
 describe('with a full disk', () => {

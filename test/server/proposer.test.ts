@@ -13,7 +13,7 @@ function logged(who: Identity | undefined): InternalRaftRequest {
   const entries: Buffer[] = []
   const node = {
     propose: (data: Buffer) => void entries.push(data),
-    proposeConfChange: () => true,
+    proposeConfChange: () => {},
   }
   const parts = { node, wait: new Wait<Outcome>(), ids: new RequestIds(7n, 0) }
   const limits = { requestBytesMax: 1000, timeoutMs: 1000 }

@@ -62,7 +62,9 @@ interface Run extends ChaosOptions {
 async function client(run: Run, name: string): Promise<void> {
   const { cluster, random, untilMs } = run
   // Each begins with another member, and goes on to the next when that one is gone.
-  await using connection = await connected(rotated(cluster.endpoints, random(3)))
+  await using connection = await connected(
+    rotated(cluster.endpoints, random(cluster.endpoints.length)),
+  )
   let seen: string | undefined
   for (let count = 0; performance.now() < untilMs; count++) {
     const era = Math.floor(run.operations++ / operationsPerKeys)
@@ -144,7 +146,7 @@ async function makeFaults(run: Run): Promise<{ kills: number; pauses: number }> 
   for (let isKill = true; performance.now() + calmMs + faultMs < untilMs; isKill = !isKill) {
     await sleep(random(calmMs))
     const chosenCount = random(8) === 0 ? 2 : 1
-    const victims = rotated(cluster.members, random(3)).slice(0, chosenCount)
+    const victims = rotated(cluster.members, random(cluster.members.length)).slice(0, chosenCount)
     counts[isKill ? 'kills' : 'pauses'] += victims.length
     note?.(`${isKill ? 'kill' : 'pause'} ${victims.map(({ name }) => name).join(' and ')}`)
     for (const victim of victims) {

@@ -28,24 +28,26 @@ export function clusterService(parts: ServiceParts): MethodTable {
       if (linearizable) await parts.node.linearizable()
       return MemberListResponse.encode(answer(parts.membership.list())).finish()
     }),
-    MemberAdd: unary(async (data) => {
+    MemberAdd: unary(async (data, call) => {
       const { peerURLs, isLearner } = MemberAddRequest.decode(data)
-      const { member, members } = await reconfigurer.add(peerURLs, isLearner)
+      const { member, members } = await reconfigurer.add(peerURLs, isLearner, call)
       const response = { ...answer(members), member: memberMessage(member) }
       return MemberAddResponse.encode(response).finish()
     }),
-    MemberRemove: unary(async (data) => {
+    MemberRemove: unary(async (data, call) => {
       const { ID } = MemberRemoveRequest.decode(data)
-      return MemberRemoveResponse.encode(answer(await reconfigurer.remove(BigInt(ID)))).finish()
+      const members = await reconfigurer.remove(BigInt(ID), call)
+      return MemberRemoveResponse.encode(answer(members)).finish()
     }),
-    MemberUpdate: unary(async (data) => {
+    MemberUpdate: unary(async (data, call) => {
       const { ID, peerURLs } = MemberUpdateRequest.decode(data)
-      const members = await reconfigurer.update(BigInt(ID), peerURLs)
+      const members = await reconfigurer.update(BigInt(ID), peerURLs, call)
       return MemberUpdateResponse.encode(answer(members)).finish()
     }),
-    MemberPromote: unary(async (data) => {
+    MemberPromote: unary(async (data, call) => {
       const { ID } = MemberPromoteRequest.decode(data)
-      return MemberPromoteResponse.encode(answer(await reconfigurer.promote(BigInt(ID)))).finish()
+      const members = await reconfigurer.promote(BigInt(ID), call)
+      return MemberPromoteResponse.encode(answer(members)).finish()
     }),
   })
 }
