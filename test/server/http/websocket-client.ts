@@ -3,6 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import net from 'node:net'
+import tls from 'node:tls'
 
 export interface WebSocketClient {
   /** The head of the answer to the handshake. */
@@ -23,9 +24,11 @@ export async function openWebSocket(
   endpoint: string,
   path: string,
   headers: readonly string[] = [],
+  { isTls = false } = {},
 ): Promise<WebSocketClient> {
   const [host = '', port] = endpoint.split(':')
-  const socket = net.connect(Number(port), host)
+  const at = { port: Number(port), host }
+  const socket = isTls ? tls.connect({ ...at, rejectUnauthorized: false }) : net.connect(at)
   const key = randomBytes(16).toString('base64')
   const lines = [
     `GET ${path} HTTP/1.1`,

@@ -3,10 +3,16 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
+import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Embedded, startEmbedded } from '../../support/embedded.js'
-import { describeWithEtcd, type RealEtcd, startRealEtcd } from '../../support/real-etcd.js'
+import {
+  describeWithEtcd,
+  freePorts,
+  type RealEtcd,
+  startRealEtcd,
+} from '../../support/real-etcd.js'
 import { answerTo } from './raw-answer.js'
 import { clientFrame, openWebSocket, type WebSocketClient } from './websocket-client.js'
 
@@ -328,6 +334,51 @@ describe('frames', () => {
     let received = ''
     while (!received.includes('"header"')) received += String((await once(socket, 'data'))[0])
     socket.destroy()
+  })
+})
+
+describe('other ports than the plain one', () => {
+  const ask = async (endpoint: string, options = {}) => {
+    const client = await openWebSocket(endpoint, '/v3/kv/range', [], options)
+    client.send(JSON.stringify({ key: b64('k') }))
+    expect(await client.next()).toContain('"header"')
+    expect(await client.closed()).toEqual({ code: 1000, reason: '' })
+  }
+  /** An upgrade to something else is answered on all of them, too. */
+  const declined = (endpoint: string) =>
+    answerTo(
+      endpoint,
+      'GET /livez HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n',
+    )
+  const fixture = (name: string) => path.join(import.meta.dirname, '../../../fixtures/tls', name)
+  const pair = { certFile: fixture('server.crt'), keyFile: fixture('server.key') }
+
+  test('a port for HTTP alone', async () => {
+    const [port] = await freePorts(1)
+    const config = { listenClientHttpUrls: [`http://127.0.0.1:${port}`] }
+    await using server = await startEmbedded({ storage: 'memory', config })
+    await ask(`127.0.0.1:${port}`)
+    expect(await declined(`127.0.0.1:${port}`)).toMatchObject({ status: '200 OK', body: 'ok\n' })
+    expect(server.log.filter((line) => /"level":"(warn|error)"/.test(line))).toEqual([])
+  })
+
+  test('a port with TLS, for everything and for HTTP alone', async () => {
+    const [port] = await freePorts(1)
+    const listenClientHttpUrls = [`https://127.0.0.1:${port}`]
+    for (const more of [{}, { listenClientHttpUrls }]) {
+      const config = { ...pair, listenClientUrls: ['https://127.0.0.1:0'], ...more }
+      await using server = await startEmbedded({ storage: 'memory', config })
+      const own = server.endpoint.replace('https://', '')
+      await ask('listenClientHttpUrls' in more ? `127.0.0.1:${port}` : own, { isTls: true })
+    }
+  })
+
+  test('a port for metrics knows no WebSocket', async () => {
+    const [port] = await freePorts(1)
+    const config = { listenMetricsUrls: [`http://127.0.0.1:${port}`] }
+    await using _server = await startEmbedded({ storage: 'memory', config })
+    await expect(openWebSocket(`127.0.0.1:${port}`, '/v3/watch')).rejects.toThrow('404 Not Found')
+    expect(await declined(`127.0.0.1:${port}`)).toMatchObject({ status: '200 OK', body: 'ok\n' })
   })
 })
 
