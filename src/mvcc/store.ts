@@ -100,6 +100,20 @@ export class Store {
     this.state.tree.get(key)?.visitSince(since, visit)
   }
 
+  /** The same for each key in [start, end), in key order, deleted ones included. */
+  visitHistories(
+    { start, end }: { start: string; end: string },
+    since: number,
+    /** Told of a key before its records; false: no further key. */
+    { begin, visit }: { begin: () => boolean; visit: (record: Stored) => boolean },
+  ): void {
+    this.state.tree.walk(start, end, (index) => {
+      if (!begin()) return false
+      index.visitSince(since, visit)
+      return true
+    })
+  }
+
   begin(): WriteTxn {
     assert(!this.isWriting, 'one write transaction at a time')
     this.isWriting = true

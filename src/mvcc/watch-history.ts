@@ -1,14 +1,16 @@
 // watch-history.ts: what happened, for watchers that are behind: one batch of past events each.
 //
-// A watcher of one key reads that key's own list of records, so other keys cost nothing. Watchers
-// of intervals read the list of all records in one pass, which asks a tree of their intervals about
-// each record: a thousand clients that come back together cost one walk, not a thousand.
+// A watcher of one key, or of few, reads those keys' own lists of records, so other keys cost
+// nothing. Watchers of many keys read the list of all records in one pass, which asks a tree of
+// their intervals about each record: a thousand clients that come back together cost one walk, not
+// a thousand.
 //
 //     records    ... 41 42 43 44 45 46 47 ...        watcher A is at 42, B at 44
 //                       └── the pass ──┘             both go on at 47 next time
 
 import { IntervalTree } from './interval-tree.js'
 import type { Stored } from './key-index.js'
+import { compareRevisions } from './revision.js'
 import { SharedEvents } from './shared-events.js'
 import type { Store } from './store.js'
 import type { WatchEvent } from './watch-event.js'
@@ -18,6 +20,8 @@ import { isFiltered, type Watcher } from './watcher.js'
 const revisionsMax = 1000
 /** A batch ends after the revision that passes this size, however few revisions it has. */
 const bytesMax = 1024 * 1024
+/** Keys and records that are looked up one by one cost so many times what they cost in a pass. */
+const fewPart = 8
 /** Records that one pass looks at, so that others get their turn: a few milliseconds. */
 const recordsMax = 100_000
 
@@ -31,16 +35,60 @@ export interface History {
 /** One batch for each watcher. None of them starts below the compact revision. */
 export function readHistory(store: Store, watchers: readonly Watcher[]): Map<Watcher, History> {
   const batches = new Map(watchers.map((watcher) => [watcher, new Batch(watcher)]))
+  const shared = new Map<Stored, SharedEvents>()
+  const eventsOf = (record: Stored): SharedEvents => {
+    const known = shared.get(record)
+    if (known !== undefined) return known
+    const made = new SharedEvents(store, record)
+    shared.set(record, made)
+    return made
+  }
   const ranges: Batch[] = []
   for (const [{ options, nextRevision }, batch] of batches) {
-    if (options.end !== undefined) ranges.push(batch)
-    else
-      store.visitHistory(options.key, nextRevision, (record) =>
-        batch.add(record, new SharedEvents(store, record)),
-      )
+    const add = (record: Stored) => batch.add(record, eventsOf(record))
+    const { key, end } = options
+    if (end === undefined) store.visitHistory(key, nextRevision, add)
+    else {
+      const records = recordsOfFewKeys(store, { start: key, end }, nextRevision)
+      if (records === undefined) ranges.push(batch)
+      else for (const record of records) if (!add(record)) break
+    }
   }
   if (ranges.length > 0) readRanges(store, ranges)
   return batches
+}
+
+/**
+ * All that a batch can hold of an interval in which little happened, in order; undefined where a
+ * pass over all records since then is not much more to do.
+ */
+function recordsOfFewKeys(
+  store: Store,
+  interval: { start: string; end: string },
+  since: number,
+): Stored[] | undefined {
+  const { list, start } = store.recordsFrom(since)
+  let left = (list.length - start) / fewPart
+  const found: Stored[] = []
+  let revisions = 0
+  let last = 0
+  store.visitHistories(interval, since, {
+    begin: () => {
+      revisions = 0
+      last = 0
+      return --left >= 0
+    },
+    visit: (record) => {
+      if (record.main !== last) {
+        last = record.main
+        revisions++
+      }
+      found.push(record)
+      // One revision more than fits says where the next batch begins.
+      return --left >= 0 && revisions <= revisionsMax
+    },
+  })
+  return left < 0 ? undefined : found.sort(compareRevisions)
 }
 
 function readRanges(store: Store, batches: readonly Batch[]): void {

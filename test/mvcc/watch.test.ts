@@ -367,8 +367,18 @@ test('syncWatchers() fills streams that nobody pulls, and says when it is done',
   expect(store.slowWatcherCount).toBe(0)
 })
 
+/** So many keys in one transaction. */
+function putMany(store: WatchableStore, prefix: string, count: number): void {
+  const txn = store.begin()
+  for (let i = 0; i < count; i++) txn.put(bytes(`${prefix}${i}`), bytes(''), 0n)
+  txn.end()
+}
+
 test('history longer than a pass is told in several, to watchers far apart, nothing twice', () => {
   const store = new WatchableStore()
+  // Intervals of many keys, whose own lists are not worth looking through one by one.
+  putMany(store, 'mine/', 32_000)
+  putMany(store, 'zero/', 600)
   for (let t = 0; t < 250; t++) {
     const txn = store.begin()
     for (let i = 0; i < 1000; i++) txn.put(bytes(`other${i % 10}`), bytes(''), 0n)
@@ -377,15 +387,40 @@ test('history longer than a pass is told in several, to watchers far apart, noth
     txn.end()
   }
   const stream = store.newWatchStream()
-  stream.create({ key: bytes('mine'), end: bytes('mine~'), startRevision: 1 })
-  stream.create({ key: bytes('zero'), end: bytes('zero~'), startRevision: 248 })
+  stream.create({ key: bytes('mine'), end: bytes('mine~'), startRevision: 4 })
+  stream.create({ key: bytes('zero'), end: bytes('zero~'), startRevision: 250 })
   expect([stream.take()?.watchId, stream.take()?.watchId, stream.take()]).toEqual([
     0n,
     1n,
     undefined,
   ])
   expect([store.syncWatchers(), store.syncWatchers()]).toEqual([true, false])
-  expect(told(stream)).toEqual(['0 @251 mine=1', '1 @251 zero=246 zero=247 zero=248 zero=249'])
+  expect(told(stream)).toEqual(['0 @253 mine=1', '1 @253 zero=246 zero=247 zero=248 zero=249'])
+})
+
+test('the history of few keys is told at once, however much else happened', () => {
+  const store = new WatchableStore()
+  put(store, 'few/b', '1')
+  for (let t = 0; t < 150; t++) putMany(store, 'other/', 1000)
+  put(store, 'few/a', '2')
+  remove(store, 'few/b')
+  const stream = store.newWatchStream()
+  stream.create({ key: bytes('few/'), end: bytes('few0'), startRevision: 1 })
+  expect(told(stream)).toEqual(['0 created @154', '0 @154 few/b=1 few/a=2 few/b†'])
+})
+
+test('the history of few keys comes in batches of a thousand revisions, too', () => {
+  const store = new WatchableStore()
+  for (let i = 0; i < 2500; i++) {
+    put(store, `few/${i % 3}`, String(i))
+    for (let other = 0; other < 10; other++) put(store, 'other', '')
+  }
+  const stream = store.newWatchStream()
+  stream.create({ key: bytes('few/'), end: bytes('few0'), startRevision: 1 })
+  const batches = taken(stream).slice(1)
+  expect(batches.map(({ events }) => events.length)).toEqual([1000, 1000, 500])
+  const values = batches.flatMap(({ events }) => events.map(({ kv }) => `${kv.value}`))
+  expect(values).toEqual(Array.from({ length: 2500 }, (_, i) => String(i)))
 })
 
 test('progress is told on request when every watcher is up to date', () => {
