@@ -22,7 +22,8 @@ import { isEtcdInstalled } from '../support/real-etcd.js'
 const electionTimeoutMs = 500
 /**
  * Within which the larger part has to serve. It takes one or two election timeouts where the
- * machine has time for it; how fast the machine is is not asked here.
+ * machine has time for it (in ticks: ../raft/election-time.test.ts); how fast the machine is is
+ * not asked here.
  */
 const electionsMax = 40
 
