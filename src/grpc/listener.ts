@@ -9,6 +9,7 @@ import type { Log } from '../platform/log.js'
 import type { ServerTls } from './address.js'
 import { type Protocol, protocolOf } from './first-bytes.js'
 import { emptySettings, judgeOpening } from './opening.js'
+import { rejectionReason } from './tls-rejection.js'
 
 /** A client that says nothing, or not enough, is not kept unsorted for longer than this. */
 const silenceMs = 120_000
@@ -102,7 +103,7 @@ export class Listener {
       else this.#sort(socket)
     })
     server.on('tlsClientError', (error, socket) => {
-      this.#reject(socket, error.message)
+      this.#reject(socket, rejectionReason(error, socket))
       socket.destroy()
     })
     return server
@@ -110,6 +111,7 @@ export class Listener {
 
   #track(socket: net.Socket): void {
     this.#sockets.add(socket)
+    void socket.remoteAddress // which is remembered once asked for, and told after the end, too
     if (this.#isUnref) socket.unref()
     socket.on('error', (error) => this.#note('connection failed', error))
     socket.once('close', () => {
@@ -180,10 +182,11 @@ export class Listener {
 
   /** As etcd says it. Only under TLS has the client named a server. */
   #reject(socket: net.Socket, error: string): void {
-    const name = socket instanceof tls.TLSSocket ? socket.servername : undefined
+    const isTls = socket instanceof tls.TLSSocket
+    const { remoteAddress = '', remotePort = '' } = isTls ? lowerSocket(socket) : socket
     this.#options.log.warn('rejected connection', {
-      'remote-addr': `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`,
-      ...(socket instanceof tls.TLSSocket && { 'server-name': name || '' }),
+      'remote-addr': `${remoteAddress}:${remotePort}`,
+      ...(isTls && { 'server-name': socket.servername || '' }),
       error,
     })
   }
@@ -191,6 +194,12 @@ export class Listener {
   #note(msg: string, error: Error): void {
     this.#options.log.debug(msg, { error: error.message })
   }
+}
+
+/** Node has no other way to it: a TLS socket whose handshake failed has forgotten its peer. */
+function lowerSocket(socket: tls.TLSSocket): net.Socket {
+  const lower: unknown = Reflect.get(socket, '_parent')
+  return lower instanceof net.Socket ? lower : socket
 }
 
 /** A client that half-closed before it said what it speaks will not say more. */
