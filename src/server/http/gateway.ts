@@ -8,6 +8,7 @@
 import { methods } from '../../api/gen/schema.js'
 import { type Handler, rpcErrorOf, type ServerCall, type ServerStream } from '../../grpc/server.js'
 import { RpcError, Status, type StatusCode } from '../../grpc/status.js'
+import type { Json } from '../../storage/exact-json.js'
 import { rpcPath } from './gateway-paths.js'
 import { decodeToJson, encodeJson } from './json.js'
 import { jsonValues } from './json-stream.js'
@@ -63,17 +64,29 @@ export interface Exchange {
 /** Asks and answers until the handler is done. @throws what failureOf() reads */
 export async function exchange({ method, body, bodyBytesMax, ...ends }: Exchange): Promise<void> {
   const values = jsonValues(body, bodyBytesMax)
-  await (isStreamed(method) ? answerStream : answerOnce)({ method, values, ...ends })
+  const messageBytesMax = bodyBytesMax / jsonGrowth
+  const conversation = { method, values, messageBytesMax, ...ends }
+  await (isStreamed(method) ? answerStream : answerOnce)(conversation)
 }
 
 interface Conversation extends Pick<Exchange, 'method' | 'call' | 'answer'> {
   values: ReturnType<typeof jsonValues>
+  /** Of a request, as gRPC would have it. */
+  messageBytesMax: number
 }
 
-async function answerOnce({ method, call, values, answer }: Conversation): Promise<void> {
+function encoded({ method, messageBytesMax }: Conversation, value: Json = new Map()): Buffer {
+  const message = Buffer.from(encodeJson(method.schema.request, value))
+  if (message.length <= messageBytesMax) return message
+  const sizes = `${message.length} vs. ${messageBytesMax}`
+  throw new RpcError(Status.resourceExhausted, `grpc: received message larger than max (${sizes})`)
+}
+
+async function answerOnce(conversation: Conversation): Promise<void> {
+  const { method, call, values, answer } = conversation
   const { path, schema, handler } = method
   const { value } = await values.next()
-  const request = Buffer.from(encodeJson(schema.request, value ?? new Map()))
+  const request = encoded(conversation, value ?? undefined)
   if (handler.kind !== 'unary') throw new Error(`${path} is not unary`)
   await answer(decodeToJson(schema.response, await handler.handle(request, call)))
 }
@@ -99,16 +112,14 @@ async function answerStream(conversation: Conversation): Promise<void> {
 }
 
 /** A call with one request takes the first object, and an empty body for an empty one. */
-async function* requests({ method, values }: Conversation): AsyncGenerator<Buffer, void, void> {
-  const { schema } = method
-  const encoded = (value: Parameters<typeof encodeJson>[1]) =>
-    Buffer.from(encodeJson(schema.request, value))
-  if (schema.kind === 'server_stream') {
+async function* requests(conversation: Conversation): AsyncGenerator<Buffer, void, void> {
+  const { method, values } = conversation
+  if (method.schema.kind === 'server_stream') {
     const { value } = await values.next()
-    yield encoded(value ?? new Map())
+    yield encoded(conversation, value ?? undefined)
     return
   }
-  for await (const value of values) yield encoded(value)
+  for await (const value of values) yield encoded(conversation, value)
 }
 
 const httpStatuses: Partial<Record<StatusCode, number>> = {

@@ -30,6 +30,7 @@ export async function* jsonValues(
       } else if (depth === 0 && spaces.has(byte)) {
         // What stands before it is no object, but white space ends it.
         if (at > 0) yield parsed(rest.subarray(0, at))
+        while (spaces.has(rest[at + 1] ?? 0)) at++
         rest = rest.subarray(at + 1)
         at = -1
       } else if (byte === quote) isString = true
