@@ -1,15 +1,10 @@
 // proposer.ts: puts a request into the log and waits for what its application gives.
-//
-// The log entry is an InternalRaftRequest: the client's message under the number of its kind, and
-// a header with the request id. The message goes in as it came, so that it is not encoded twice.
-
 import type { ConfChange } from '../api/gen/raft.js'
-import { RequestHeader } from '../api/gen/raft_internal.js'
 import { EtcdError } from '../api/rpc-errors.js'
 import type { Identity } from '../auth/token.js'
-import { varintSize, writeVarint } from '../mvcc/key-value.js'
 import type { Clock } from '../platform/clock.js'
 import type { Outcome } from './apply.js'
+import { logEntry } from './log-entry.js'
 import type { Node, ProposalTerms } from './node.js'
 import type { RequestIds } from './request-id.js'
 import { encodeV2Request } from './v2-request.js'
@@ -17,7 +12,6 @@ import type { Wait } from './wait.js'
 
 /** Field numbers of InternalRaftRequest (proto/raft_internal.proto). */
 export const requestField = {
-  header: 100,
   put: 4,
   deleteRange: 5,
   txn: 6,
@@ -45,7 +39,7 @@ export const requestField = {
   clusterMemberAttrSet: 1301,
 } as const
 
-export type RequestField = (typeof requestField)[Exclude<keyof typeof requestField, 'header'>]
+export type RequestField = (typeof requestField)[keyof typeof requestField]
 
 /** Who proposes, and for whom. */
 export interface ProposeOptions extends Pick<ProposalTerms, 'caller' | 'asLeader'> {
@@ -85,7 +79,7 @@ export class Proposer {
     { who, ...terms }: ProposeOptions = {},
   ): Promise<Outcome> {
     const id = this.#parts.ids.next()
-    return this.#proposeData(id, entryData(header(id, who), field, message), terms)
+    return this.#proposeData(id, logEntry({ id, who }, field, message), terms)
   }
 
   /** A request of the v2 API, as members up to 3.5 speak about themselves. @throws as propose() */
@@ -142,30 +136,4 @@ export class Proposer {
   #deadline(): number {
     return this.#parts.clock.now() + this.#timeoutMs
   }
-}
-
-function header(id: bigint, who: Identity | undefined): Uint8Array {
-  return RequestHeader.encode({
-    ID: id.toString(),
-    username: who?.user ?? '',
-    auth_revision: String(who?.revision ?? 0),
-  }).finish()
-}
-
-function entryData(header: Uint8Array, field: RequestField, message: Uint8Array): Buffer {
-  const size = delimitedSize(field, message) + delimitedSize(requestField.header, header)
-  const data = Buffer.allocUnsafe(size)
-  const at = writeDelimited(data, 0, field, message)
-  writeDelimited(data, at, requestField.header, header)
-  return data
-}
-
-function delimitedSize(field: number, bytes: Uint8Array): number {
-  return varintSize((field << 3) | 2) + varintSize(bytes.length) + bytes.length
-}
-
-function writeDelimited(into: Buffer, at: number, field: number, bytes: Uint8Array): number {
-  const start = writeVarint(into, writeVarint(into, at, (field << 3) | 2), bytes.length)
-  into.set(bytes, start)
-  return start + bytes.length
 }
