@@ -395,7 +395,8 @@ test('a client of other people holds the same conversation', async () => {
     }
     socket.onclose = ({ code, wasClean }) => console.log(JSON.stringify([...heard, code, wasClean]))
   `
-  const args = ['--experimental-websocket', '--no-warnings', '-e', script]
+  const flags = 'WebSocket' in globalThis ? [] : ['--experimental-websocket']
+  const args = [...flags, '--no-warnings', '-e', script]
   const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 })
   expect(JSON.parse(stdout)).toEqual(['Bearer', 'header,ID', 'header,ID', 3001, true])
 })
