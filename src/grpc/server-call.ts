@@ -116,10 +116,19 @@ export class IncomingCall implements ServerCall {
     return new Promise((resolve, reject) => {
       const make = () => {
         this.#unreadBytes = bytes
-        if (this.stream.closed || this.stream.destroyed) this.#answerLeft()
         resolve()
       }
-      if (this.#session.reserve(bytes, make)) return
+      const giveUp = () => reject(new RpcError(Status.canceled, 'context canceled'))
+      if (this.stream.closed || this.stream.destroyed) {
+        giveUp()
+        return
+      }
+      const answer = { bytes, make }
+      if (this.#session.reserve(answer)) {
+        // Nobody is left to read it: it must not be made when its turn comes.
+        this.stream.once('close', () => this.#session.withdraw(answer) && giveUp())
+        return
+      }
       const details = 'too many calls wait for earlier answers to be read'
       reject(new RpcError(Status.resourceExhausted, details))
     })

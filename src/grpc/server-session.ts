@@ -121,14 +121,21 @@ export class ServerSession {
   }
 
   /**
-   * Takes room for an answer of so many bytes: at once, or when the client has read enough of
-   * earlier ones, which `make` is called for. False: too many wait already.
+   * Takes room for an answer: at once, or when the client has read enough of earlier ones, which
+   * its `make` is called for. False: too many wait already.
    */
-  reserve(bytes: number, make: () => void): boolean {
+  reserve(answer: WaitingAnswer): boolean {
     if (this.#waiting.length >= waitingMax) return false
-    this.#waiting.push({ bytes, make })
+    this.#waiting.push(answer)
     this.#admit()
     return true
+  }
+
+  /** False: it waits no more, so it has its room. */
+  withdraw(answer: WaitingAnswer): boolean {
+    const at = this.#waiting.indexOf(answer)
+    if (at >= 0) this.#waiting.splice(at, 1)
+    return at >= 0
   }
 
   /** For an answer that is there already: it counts, and does not wait. */
@@ -139,7 +146,9 @@ export class ServerSession {
   /** It has left, or never will. */
   release(bytes: number): void {
     this.#unreadBytes -= bytes
-    this.#admit()
+    // Not in this turn: when a client goes, its calls end one after the other, and none of those
+    // that still wait is to be made for it.
+    if (this.#waiting.length > 0) setImmediate(() => this.#admit())
   }
 
   /** In the order in which they came. One always fits, however large. */

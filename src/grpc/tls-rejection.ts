@@ -1,6 +1,6 @@
-// tls-rejection.ts: why a TLS handshake failed, in the words of Go's server, by which people search
-// logs of etcd. Node tells it in OpenSSL's codes; a client whose certificate did not pass is hung up
-// on, and only its socket still knows why.
+// tls-rejection.ts: why a TLS handshake failed, in the words of Go's server, by which people
+// search logs of etcd. Node tells it in OpenSSL's codes; a client whose certificate did not pass is
+// hung up on, and only its socket still knows why.
 import type { TLSSocket } from 'node:tls'
 
 export function rejectionReason(error: Error & { code?: string }, socket: TLSSocket): string {

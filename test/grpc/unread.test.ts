@@ -52,12 +52,13 @@ test('no more than fit are made, small ones go past, and all come when it reads'
   expect(made()).toBe(20)
 })
 
-test('who hangs up while calls wait leaves nothing', async () => {
-  const { server, streams, call, status } = await greedy(20)
+test('who hangs up while calls wait gets none of them made', async () => {
+  const { server, streams, call, status, made } = await greedy(20)
   await status(call('/t.S/Small'))
   for (const stream of streams) stream.close(http2.constants.NGHTTP2_CANCEL)
-  // Its room is free again.
+  // Their room is free again.
   expect(await status(call('/t.S/Large'))).toBe('0')
+  expect(made()).toBe(4)
   await status(call('/t.S/Small'))
   expect(server.open.calls).toBeLessThanOrEqual(1)
 })
