@@ -37,6 +37,7 @@ export const requestField = {
   authRoleRevokePermission: 1204,
   clusterVersionSet: 1300,
   clusterMemberAttrSet: 1301,
+  downgradeInfoSet: 1302,
 } as const
 
 export type RequestField = (typeof requestField)[keyof typeof requestField]
