@@ -9,6 +9,9 @@ import { RpcError, Status } from './status.js'
 
 const headBytes = 5
 
+/** What a server has ready for a message that it knows only the length of. */
+const firstBytes = 16 * 1024
+
 export function frame(message: Uint8Array): Buffer {
   return frames([message])
 }
@@ -44,6 +47,8 @@ export class FrameReader {
   #headFill = 0
   #body: Buffer | undefined // the message being put together, once its head is complete
   #bodyFill = 0
+  /** Of the message. Invariant: #bodyFill <= #body.length <= #bodyBytes. */
+  #bodyBytes = 0
 
   constructor(options: FrameReaderOptions, onMessage: (message: Buffer) => void) {
     this.#options = options
@@ -78,8 +83,12 @@ export class FrameReader {
       } else {
         this.#headFill = headBytes
         this.#bodyFill = 0
+        this.#bodyBytes = length
+        // A server does not take a client's word for what is to come: ten thousand calls that
+        // announce two megabytes each, and send none, are to cost nothing.
+        const isTrusted = this.#options.side === 'client'
         try {
-          this.#body = Buffer.allocUnsafeSlow(length)
+          this.#body = Buffer.allocUnsafeSlow(isTrusted ? length : Math.min(length, firstBytes))
         } catch (cause) {
           // A limit of gigabytes lets a peer announce more than there is.
           const details = `no memory for a message of ${length} bytes`
@@ -96,15 +105,26 @@ export class FrameReader {
     return taken
   }
 
-  #fill(body: Buffer, piece: Buffer, at: number): number {
-    const taken = piece.copy(body, this.#bodyFill, at)
+  #fill(held: Buffer, piece: Buffer, at: number): number {
+    const end = Math.min(this.#bodyBytes, this.#bodyFill + piece.length - at)
+    const body = end <= held.length ? held : this.#grown(held, end)
+    const taken = piece.copy(body, this.#bodyFill, at, at + end - this.#bodyFill)
     this.#bodyFill += taken
-    if (this.#bodyFill === body.length) {
+    if (this.#bodyFill === this.#bodyBytes) {
       this.#body = undefined
       this.#headFill = 0
       this.#onMessage(body)
     }
     return taken
+  }
+
+  /** Twice as large, so that all in all each byte is copied but a few times. */
+  #grown(held: Buffer, leastBytes: number): Buffer {
+    const size = Math.min(this.#bodyBytes, Math.max(2 * held.length, leastBytes))
+    const body = Buffer.allocUnsafeSlow(size)
+    held.copy(body, 0, 0, this.#bodyFill)
+    this.#body = body
+    return body
   }
 
   #check(flag: number, length: number): RpcError | undefined {

@@ -32,6 +32,28 @@ describe('FrameReader', () => {
     }
   })
 
+  test('puts large messages together from pieces of any size, with what comes after', () => {
+    const large = Buffer.from(Array.from({ length: 200_000 }, (_, at) => (at * 7 + 3) & 127))
+    const bytes = Buffer.concat([frame(large), frame(Buffer.from('after'))])
+    for (const size of [1_000, 16_384, 16_385, 65_536, 199_999]) {
+      const pieces: Buffer[] = []
+      for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.subarray(at, at + size))
+      expect(read(pieces, 200_000).messages).toEqual([large.toString(), 'after'])
+    }
+  })
+
+  test('on a server takes no memory for what is only announced', () => {
+    const head = Buffer.from([0, 0, 0x20, 0, 0, 1]) // 2 MiB, and a byte of it
+    const before = process.memoryUsage().arrayBuffers
+    const readers = Array.from({ length: 1_000 }, () => {
+      const reader = new FrameReader({ maxBytes: 2 ** 21, side: 'server' }, () => {})
+      reader.push(head)
+      return reader
+    })
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(100 * 2 ** 20)
+    expect(readers.every(({ isBetween }) => !isBetween)).toBe(true)
+  })
+
   test('finds them when every byte comes alone', () => {
     const bytes = [...three].map((byte) => Buffer.from([byte]))
     expect(read(bytes).messages).toEqual(['first', '', 'third one'])
