@@ -9,7 +9,7 @@ import type { Log } from '../platform/log.js'
 import type { ServerTls } from './address.js'
 import { type Protocol, protocolOf } from './first-bytes.js'
 import { emptySettings, judgeOpening } from './opening.js'
-import { rejectionReason } from './tls-rejection.js'
+import { rejection, rejectionReason, rememberAddress } from './tls-rejection.js'
 
 /** A client that says nothing, or not enough, is not kept unsorted for longer than this. */
 const silenceMs = 120_000
@@ -111,7 +111,7 @@ export class Listener {
 
   #track(socket: net.Socket): void {
     this.#sockets.add(socket)
-    void socket.remoteAddress // which is remembered once asked for, and told after the end, too
+    rememberAddress(socket)
     if (this.#isUnref) socket.unref()
     socket.on('error', (error) => this.#note('connection failed', error))
     socket.once('close', () => {
@@ -180,26 +180,13 @@ export class Listener {
     }
   }
 
-  /** As etcd says it. Only under TLS has the client named a server. */
   #reject(socket: net.Socket, error: string): void {
-    const isTls = socket instanceof tls.TLSSocket
-    const { remoteAddress = '', remotePort = '' } = isTls ? lowerSocket(socket) : socket
-    this.#options.log.warn('rejected connection', {
-      'remote-addr': `${remoteAddress}:${remotePort}`,
-      ...(isTls && { 'server-name': socket.servername || '' }),
-      error,
-    })
+    this.#options.log.warn('rejected connection', rejection(socket, error))
   }
 
   #note(msg: string, error: Error): void {
     this.#options.log.debug(msg, { error: error.message })
   }
-}
-
-/** Node has no other way to it: a TLS socket whose handshake failed has forgotten its peer. */
-function lowerSocket(socket: tls.TLSSocket): net.Socket {
-  const lower: unknown = Reflect.get(socket, '_parent')
-  return lower instanceof net.Socket ? lower : socket
 }
 
 /** A client that half-closed before it said what it speaks will not say more. */

@@ -1,7 +1,31 @@
-// tls-rejection.ts: why a TLS handshake failed, in the words of Go's server, by which people
-// search logs of etcd. Node tells it in OpenSSL's codes; a client whose certificate did not pass is
-// hung up on, and only its socket still knows why.
-import type { TLSSocket } from 'node:tls'
+// tls-rejection.ts: what the log says of a connection that is refused, in the words of etcd, by
+// which people search: where it came from, which server it named, and why. Node tells the reason in
+// OpenSSL's codes; a client whose certificate did not pass is hung up on, and only its socket still
+// knows why.
+import { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+
+/** Of the line 'rejected connection'. Only under TLS has the client named a server. */
+export function rejection(socket: Socket, error: string): Record<string, string> {
+  const isTls = socket instanceof TLSSocket
+  const { remoteAddress = '', remotePort = '' } = isTls ? lowerSocket(socket) : socket
+  return {
+    'remote-addr': `${remoteAddress}:${remotePort}`,
+    ...(isTls && { 'server-name': socket.servername || '' }),
+    error,
+  }
+}
+
+/** Has to be called while the connection lives, for its address to be known after its end. */
+export function rememberAddress(socket: Socket): void {
+  void socket.remoteAddress
+}
+
+/** Node has no other way to it: a TLS socket whose handshake failed has forgotten its peer. */
+function lowerSocket(socket: TLSSocket): Socket {
+  const lower: unknown = Reflect.get(socket, '_parent')
+  return lower instanceof Socket ? lower : socket
+}
 
 export function rejectionReason(error: Error & { code?: string }, socket: TLSSocket): string {
   const { authorizationError } = socket

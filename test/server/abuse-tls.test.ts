@@ -9,6 +9,7 @@ import { selfSigned } from '../../src/server/self-signed.js'
 import { run } from '../commands/run.js'
 import { eventually } from '../support/cluster.js'
 import { type Embedded, startEmbedded } from '../support/embedded.js'
+import { freePorts } from '../support/free-ports.js'
 
 const fixture = (name: string): string => path.join(import.meta.dirname, '../../fixtures/tls', name)
 
@@ -50,9 +51,9 @@ interface Rejection {
   error: string
 }
 
-async function rejection(): Promise<Rejection> {
+async function rejection(by = server): Promise<Rejection> {
   const line = await eventually('a line about it', async () =>
-    server.log.find((each) => each.includes('"rejected connection"')),
+    by.log.find((each) => each.includes('"rejected connection"')),
   )
   return JSON.parse(line)
 }
@@ -82,6 +83,26 @@ test.each([
   socket.end(bytes)
   await closed
   expect(await rejection()).toMatchObject(told(error))
+})
+
+test('plain text at the port for members', async () => {
+  const [port = 0] = await freePorts(1)
+  const urls = [`https://127.0.0.1:${port}`]
+  await using member = await startEmbedded({
+    config: {
+      listenPeerUrls: urls,
+      initialAdvertisePeerUrls: urls,
+      initialCluster: `default=${urls}`,
+      peerCertFile: fixture('server.crt'),
+      peerKeyFile: fixture('server.key'),
+      peerTrustedCaFile: fixture('ca.crt'),
+    },
+  })
+  const socket = net.connect(port, '127.0.0.1').on('error', () => {})
+  const closed = once(socket.resume(), 'close')
+  socket.end('GET /version HTTP/1.1\r\nhost: x\r\n\r\n')
+  await closed
+  expect(await rejection(member)).toMatchObject(told(noHandshake))
 })
 
 describe('a certificate', () => {

@@ -7,6 +7,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { checkServerIdentity, type TLSSocket } from 'node:tls'
 import type { ServerTls } from '../../grpc/address.js'
 import type { ListenAt } from '../../grpc/server.js'
+import { rejection, rejectionReason, rememberAddress } from '../../grpc/tls-rejection.js'
 import type { Log } from '../../platform/log.js'
 
 /** Which certificates may come, of those that the authority has signed: those with this name. */
@@ -44,6 +45,7 @@ export class PeerListener {
       : http.createServer(settings, serve)
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
+      rememberAddress(socket)
       if (isBackground) socket.unref()
       socket.once('close', () => this.#sockets.delete(socket))
     })
@@ -54,10 +56,12 @@ export class PeerListener {
       socket.destroy()
     })
     const reject = (error: string, socket: Socket) => {
-      log.warn('rejected peer connection', { error })
+      log.warn('rejected connection', rejection(socket, error))
       socket.destroy()
     }
-    this.#server.on('tlsClientError', (error: Error, socket) => reject(error.message, socket))
+    this.#server.on('tlsClientError', (error: Error, socket: TLSSocket) =>
+      reject(rejectionReason(error, socket), socket),
+    )
     // Before the server's own listener, which would begin to read requests.
     this.#server.prependListener('secureConnection', (socket: TLSSocket) => {
       const problem = allowed && stranger(socket, allowed)
