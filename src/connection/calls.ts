@@ -1,7 +1,8 @@
 // calls.ts: how a connection sends one call: what travels beside it, how often it is tried, when
 // its time is over and what its failure is called. Everything above deals in paths and bytes.
+import { setMaxListeners } from 'node:events'
 import { apiVersion } from '../api/version.js'
-import type { Channel, ClientStream } from '../grpc/channel.js'
+import { type Channel, type ClientStream, closingError } from '../grpc/channel.js'
 import type { Clock } from '../platform/clock.js'
 import type { Random } from '../platform/random.js'
 import type { CallOptions } from './clients.js'
@@ -52,6 +53,10 @@ export interface Calls {
   switchAddress(): void
   /** The error to show for one that the transport threw. */
   named(error: unknown, options?: CallOptions): unknown
+  /** Aborted with the caller's own signal, and when the connection ends: for loops and pauses. */
+  signal(own?: AbortSignal): AbortSignal
+  /** Ends every call, and all that goes on between calls. */
+  close(): void
   readonly clock: Clock
   readonly random: Random
 }
@@ -66,12 +71,37 @@ class Caller implements Calls {
   readonly #parts: CallParts
   #token: string | undefined
   #pendingLogin: Promise<void> | undefined
+  readonly #ending = new AbortController()
 
   constructor(parts: CallParts) {
     this.clock = parts.clock
     this.random = parts.random
     this.#parts = parts
     this.#token = parts.token
+    setMaxListeners(0, this.#ending.signal) // as many as there are watches and pauses
+    parts.signal?.addEventListener('abort', this.#follow)
+    if (parts.signal?.aborted) this.#follow()
+  }
+
+  readonly #follow = (): void => this.#ending.abort(this.#parts.signal?.reason)
+
+  close(): void {
+    this.#parts.signal?.removeEventListener('abort', this.#follow)
+    this.#ending.abort(closingError({ unprocessed: false }))
+  }
+
+  signal(own?: AbortSignal): AbortSignal {
+    const { signal } = this.#ending
+    return own === undefined ? signal : AbortSignal.any([own, signal])
+  }
+
+  /**
+   * For the transport, where a closed channel ends its calls by itself: a signal that thousands of
+   * calls listen to would be slow, for each looks through all the listeners.
+   */
+  #transportSignal(own: AbortSignal | undefined): { signal?: AbortSignal } {
+    const signal = own === undefined ? this.#parts.signal : this.signal(own)
+    return signal === undefined ? {} : { signal }
   }
 
   async unary(
@@ -82,12 +112,13 @@ class Caller implements Calls {
   ): Promise<Buffer> {
     const { endpointCount } = this.#parts
     const deadline = this.#deadline(options.deadlineMs)
-    const signals = this.#eitherSignal(options.signal)
+    const sent = this.#transportSignal(options.signal)
+    const signal = this.signal(options.signal)
     const call = () =>
       this.#channel().unary(path, request, {
         metadata: this.#metadata(options.metadata),
         idempotent: repetition === 'read',
-        ...signals,
+        ...sent,
         ...this.#timeLeft(deadline),
       })
     const isRepeatable = repetition !== 'once'
@@ -96,7 +127,7 @@ class Caller implements Calls {
       return await withRetry(
         call,
         { clock, random, endpointCount, switchAddress },
-        { isRepeatable, deadline, ...signals, repair },
+        { isRepeatable, deadline, signal, repair },
       )
     } catch (error) {
       throw this.named(error, options)
@@ -106,7 +137,7 @@ class Caller implements Calls {
   stream(path: string, { signal, deadlineMs, needsLeader }: StreamOptions = {}): ClientStream {
     return this.#channel().stream(path, {
       metadata: this.#metadata(needsLeader ? { hasleader: 'true' } : undefined),
-      ...this.#eitherSignal(signal),
+      ...this.#transportSignal(signal),
       ...this.#timeLeft(this.#deadline(deadlineMs)),
     })
   }
@@ -118,7 +149,7 @@ class Caller implements Calls {
     const deadline = dialTimeoutMs > 0 ? this.#deadline(dialTimeoutMs) : undefined
     const call = {
       metadata: { 'client-api-version': apiVersion },
-      ...this.#eitherSignal(undefined),
+      ...this.#transportSignal(undefined),
     }
     try {
       this.#token = await authenticate(user, (path, request) =>
@@ -160,13 +191,6 @@ class Caller implements Calls {
   #metadata(more?: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
     const token = this.#token === undefined ? {} : { token: this.#token }
     return { 'client-api-version': apiVersion, ...token, ...more }
-  }
-
-  #eitherSignal(own: AbortSignal | undefined): { signal?: AbortSignal } {
-    const { signal } = this.#parts
-    if (own !== undefined && signal !== undefined) return { signal: AbortSignal.any([own, signal]) }
-    const one = own ?? signal
-    return one === undefined ? {} : { signal: one }
   }
 
   #deadline(ms: number | undefined): number | undefined {

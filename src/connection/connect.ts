@@ -117,7 +117,10 @@ function newConnection(
     get lastConnectError() {
       return channel?.lastConnectError
     },
-    close: async () => channel?.close(),
+    async close() {
+      calls.close()
+      await channel?.close()
+    },
   }
 }
 

@@ -87,6 +87,10 @@ export interface Connection {
   snapshot(options?: CallOptions): AsyncIterable<SnapshotResponse>
   /** Why no endpoint could be reached, for a person. */
   readonly lastConnectError: Error | undefined
+  /**
+   * Ends all that is under way, at once: calls and snapshots with an error, watches and renewals
+   * as if there were nothing more to come.
+   */
   close(): Promise<void>
 }
 

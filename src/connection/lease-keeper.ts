@@ -39,7 +39,7 @@ export async function* keptAlive(
 ): AsyncGenerator<LeaseKeepAliveResponse, void, undefined> {
   const { clock } = calls
   const firstAnswerMs = dialTimeoutMs > 0 ? dialTimeoutMs + 1000 : firstAnswerMsDefault
-  const lifetime = new Lifetime(calls, firstAnswerMs, signal)
+  const lifetime = new Lifetime(calls, firstAnswerMs, calls.signal(signal))
   try {
     while (!lifetime.signal.aborted) {
       try {
@@ -79,7 +79,7 @@ export async function renewedOnce(
       const isPassing = error.code === Status.unavailable || error.code === Status.internal
       if (!isPassing && !(await calls.renewToken(error))) throw calls.named(error, { signal })
     }
-    await pause(calls, pauseMs, { signal })
+    await pause(calls, pauseMs, { signal: calls.signal(signal) })
   }
 }
 
@@ -100,7 +100,7 @@ async function* renewals(
       const askedAgainAt = calls.clock.now() + (Number(answer.TTL) * 1000) / 3
       yield answer
       // A slow consumer costs nothing: what it took is part of the wait.
-      await pause(calls, askedAgainAt - calls.clock.now(), { signal })
+      await pause(calls, askedAgainAt - calls.clock.now(), { signal: calls.signal(signal) })
       ask()
     }
   } finally {
@@ -112,15 +112,15 @@ async function* renewals(
 class Lifetime {
   readonly #calls: Calls
   readonly #over = new AbortController()
-  readonly #own: AbortSignal | undefined
+  readonly #own: AbortSignal
   #timer: Timer
 
-  constructor(calls: Calls, firstMs: number, own: AbortSignal | undefined) {
+  constructor(calls: Calls, firstMs: number, own: AbortSignal) {
     this.#calls = calls
     this.#own = own
     this.#timer = calls.clock.after(firstMs, this.#abort)
-    own?.addEventListener('abort', this.#abort)
-    if (own?.aborted) this.#abort()
+    own.addEventListener('abort', this.#abort)
+    if (own.aborted) this.#abort()
   }
 
   get signal(): AbortSignal {
@@ -134,7 +134,7 @@ class Lifetime {
 
   end(): void {
     this.#timer.cancel()
-    this.#own?.removeEventListener('abort', this.#abort)
+    this.#own.removeEventListener('abort', this.#abort)
     this.#abort()
   }
 

@@ -45,7 +45,8 @@ export function newWatch(
 class WatchSession {
   readonly #calls: Calls
   readonly #create: WatchCreate
-  readonly #signal: AbortSignal | undefined
+  /** Of the caller and of the connection: with neither is there anything to resume for. */
+  readonly #signal: AbortSignal
   #stream: ClientStream | undefined
   /** The watcher's id on the current stream; undefined until the server has created it. */
   #watchId: string | undefined
@@ -60,7 +61,7 @@ class WatchSession {
   constructor(calls: Calls, create: WatchCreate, signal: AbortSignal | undefined) {
     this.#calls = calls
     this.#create = create
-    this.#signal = signal
+    this.#signal = calls.signal(signal)
     this.#next = BigInt(create.start_revision ?? '0')
   }
 
@@ -77,12 +78,12 @@ class WatchSession {
   }
 
   async *answers(): AsyncGenerator<WatchResponse, void, undefined> {
-    while (!this.#signal?.aborted) {
+    while (!this.#signal.aborted) {
       try {
         // A watch that ended properly had its last answer; a stream that only ended is broken.
         if (yield* this.#oneStream()) return
       } catch (error) {
-        if (this.#signal?.aborted) return
+        if (this.#signal.aborted) return
         if (!(await this.#mayResume(error))) {
           yield refusal(this.#calls.named(error, { signal: this.#signal }))
           return

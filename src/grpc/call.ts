@@ -18,6 +18,7 @@ export interface CallOptions {
   readonly metadata?: Metadata
   /** From now. Without it the call waits for ever. */
   readonly deadlineMs?: number
+  /** Its abort ends the call as Canceled, or with its reason if that is an RpcError. */
   readonly signal?: AbortSignal
   /**
    * True: the call may reach a handler twice without harm. It is then sent before the peer has
@@ -110,6 +111,10 @@ export class Call implements Waiter {
 
   readonly #cancelled = (): void => {
     const cause: unknown = this.#options.signal?.reason
+    if (cause instanceof RpcError) {
+      this.end(cause)
+      return
+    }
     this.end(new RpcError(Status.canceled, 'context canceled', { cause, ...this.#sentOrNot() }))
   }
 

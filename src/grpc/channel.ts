@@ -11,6 +11,7 @@ import { unaryCall } from './unary-call.js'
 export type { Address, TlsOptions } from './address.js'
 export type { CallOptions } from './call.js'
 export type { ClientStream } from './client-stream.js'
+export { closingError } from './dialer.js'
 
 export interface ChannelOptions {
   /** At least one. The first that answers is used; the others stand by. */
