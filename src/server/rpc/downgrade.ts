@@ -21,22 +21,27 @@ export async function downgrade(
   caller: ServerCall,
 ): Promise<Uint8Array> {
   const { action, version } = DowngradeRequest.decode(data)
+  // The version as it is before the members agree on another one.
+  let current: string
   if (action === Action.VALIDATE) {
     await checkTarget(parts, targetOf(version))
+    current = agreed(parts)
   } else if (action === Action.ENABLE) {
     const target = targetOf(version)
     await checkTarget(parts, target)
     checkReaders(parts)
+    current = agreed(parts)
     await set(parts, { enabled: true, ver: target }, caller)
   } else if (action === Action.CANCEL) {
     await parts.node.linearizable()
+    current = agreed(parts)
     // As etcd from 3.6 on: there may be none.
     if (isEnabled(parts)) await set(parts, { enabled: false, ver: '' }, caller)
   } else {
     throw new RpcError(Status.unknown, 'etcdserver: unknown method')
   }
   const header = parts.headers.message(parts.store.revision)
-  return DowngradeResponse.encode({ header, version: minor(agreed(parts)) }).finish()
+  return DowngradeResponse.encode({ header, version: minor(current) }).finish()
 }
 
 async function set(
