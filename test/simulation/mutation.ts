@@ -5,9 +5,9 @@ import { type SimulationResult, simulate } from './simulation.js'
 
 export interface Mutation {
   readonly name: string
-  /** Takes many seeds to be found. */
+  /** Takes many seeds to be found, also with its plot if it has one. */
   readonly isRare?: boolean
-  /** What brings it to light within a few seeds. */
+  /** What brings it to light sooner. */
   readonly plot?: Plot
   /** Wraps what a member recovered. */
   bend?(recovered: Recovered): void

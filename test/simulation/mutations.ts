@@ -54,6 +54,7 @@ export const mutations: readonly Mutation[] = [
   { name: 'a vote counts twice', install: countVotesTwice },
   {
     name: 'whoever asks first gets the vote, whatever is in its log',
+    isRare: true,
     install: () => replace(Log.prototype, 'isUpToDate', () => () => true),
   },
   {
@@ -78,7 +79,6 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'an entry of an older term is committed by counting',
-    isRare: true,
     plot: oldEntry,
     install: () =>
       replace(Log.prototype, 'commitCounted', (original) => {
@@ -89,13 +89,11 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'votes of an older term are counted',
-    isRare: true,
     plot: lateVotes,
     install: () => countOld(MessageType.MsgVoteResp),
   },
   {
     name: 'acknowledgements of an older term are counted',
-    isRare: true,
     plot: lateAcknowledgements,
     install: () => countOld(MessageType.MsgAppResp),
   },
