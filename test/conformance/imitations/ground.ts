@@ -203,3 +203,6 @@ export const del = (key: string, end = '') => ({
 export const get = (key: string, end = '') => ({
   request_range: { key: bytes(key), range_end: bytes(end) },
 })
+
+/** How a call ends whose time is over: the client's clock says so, or an older server's handler. */
+export const timeIsOver = /^(DeadlineExceeded|Unknown): context deadline exceeded$/
