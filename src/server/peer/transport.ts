@@ -64,7 +64,7 @@ export interface PeerHandlers {
   receiveSnapshot(message: Message, body: AsyncIterable<Buffer>): Promise<void>
   members(): readonly MemberRecord[]
   version(): PeerVersion
-  /** The cluster is to go one minor version down, so members of that version may join. */
+  /** The cluster is to go one minor version down: what a member asks that wants to join. */
   isDowngradeEnabled(): boolean
   /** @throws EtcdError as MemberPromote does */
   promote(id: bigint): Promise<readonly MemberRecord[]>

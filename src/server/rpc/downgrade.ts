@@ -1,6 +1,7 @@
 // downgrade.ts: a cluster that is to go back by one minor version. It is enabled and cancelled
 // through the log; from then on the members agree on the older version (cluster-version.ts), and
-// those of that version may join. Files need no preparation: they are the same for all versions.
+// etcd of that version may go on with their directories. Files need no preparation: they are the
+// same for all versions.
 import { DowngradeInfoSetRequest } from '../../api/gen/membership.js'
 import {
   DowngradeRequest_DowngradeAction as Action,
