@@ -12,8 +12,10 @@ const eventBatchesMax = 128
 const batchesAWatcher = 4
 /** ...as long as what they hold is small. */
 const smallBytes = 1024 * 1024
-/** Less for batches of history, which are large and can be made again when there is room. */
+/** Less for batches of history, which are large and can be made again when there is room... */
 const historyBatchesMax = 8
+/** ...but enough that many watchers do not need a round for every eight. */
+const historyBatchesOfManyMax = 128
 /** Batches of any kind above which no further request should be read. */
 const batchesMax = 1024
 
@@ -38,7 +40,8 @@ export class BatchQueue {
 
   /** How many batches of history may be pushed. */
   get roomForHistory(): number {
-    return historyBatchesMax - this.eventBatches
+    const ofMany = Math.min(this.watcherCount(), historyBatchesOfManyMax)
+    return Math.max(historyBatchesMax, ofMany) - this.eventBatches
   }
 
   /** Events that wait to be taken. */

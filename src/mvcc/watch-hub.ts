@@ -12,6 +12,8 @@ import { readHistory } from './watch-history.js'
 import { isFiltered, type Watcher, type WatcherHome } from './watcher.js'
 import { WatcherGroup } from './watcher-group.js'
 
+/** Records since a watcher's place that are looked at right away; more are left to a round. */
+const recordsAtOnce = 100
 /** Watchers that one round serves, as in etcd. */
 const watchersPerRound = 512
 
@@ -24,6 +26,7 @@ export class WatchHub {
    */
   private readonly line = new Set<WatcherHome>()
   private unsynced = 0
+  private askForRound: (() => void) | undefined
 
   constructor(store: Store) {
     this.store = store
@@ -73,9 +76,28 @@ export class WatchHub {
     return this.nextInLine(this.line).length > 0
   }
 
-  /** A round in which one stream comes first, because its consumer has nothing else to take. */
+  /** `ask` has sync() called soon, and not now: a stream has nothing else to hand out. */
+  onBehind(ask: () => void): void {
+    this.askForRound = ask
+  }
+
+  /** A round in which one stream comes first. */
   syncStream(home: WatcherHome): void {
     if (home.behind.size > 0) this.tellHistory(this.nextInLine(startingWith(home, this.line)))
+  }
+
+  /**
+   * The consumer of a stream has nothing else to take. A long history is left to a round, if there
+   * is somebody who calls sync(): a thousand clients that come back in one turn of the event loop
+   * share it, and others get their turn before it.
+   */
+  feed(home: WatcherHome): void {
+    const [first] = home.behind
+    if (first === undefined) return
+    const { list, start } = this.store.recordsFrom(first.nextRevision)
+    if (this.askForRound === undefined || list.length - start <= recordsAtOnce) {
+      this.syncStream(home)
+    } else this.askForRound()
   }
 
   /**

@@ -102,7 +102,7 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
 
   /** The next batch if there is one now; makes room for watchers that are behind. */
   take(): WatchBatch | undefined {
-    if (this.queue.isEmpty) this.hub.syncStream(this.home)
+    if (this.queue.isEmpty) this.hub.feed(this.home)
     return this.queue.take()
   }
 

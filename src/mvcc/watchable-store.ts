@@ -1,7 +1,7 @@
 // watchable-store.ts: the store together with the watch hub over its history: what a member holds.
 // Reads and writes go to the store; the end of each write transaction reaches the watchers by
-// itself. Nothing here has a clock: the server calls syncWatchers() every so often (etcd: 100 ms)
-// for watchers that are behind and whose stream is not pulling, and the streams' progressTick().
+// itself. Nothing here has a clock: the server calls syncWatchers() when it is asked to, and every
+// so often (etcd: 100 ms) for watchers that are behind, and the streams' progressTick().
 
 import type { RevisionHash } from './hash.js'
 import type { Stored } from './key-index.js'
@@ -142,6 +142,11 @@ export class WatchableStore {
 
   newWatchStream(): WatchStream {
     return new WatchStream(this.store, this.hub)
+  }
+
+  /** `ask` has syncWatchers() called soon: a client waits. Without it each is served alone. */
+  onBehind(ask: () => void): void {
+    this.hub.onBehind(ask)
   }
 
   /** One round over watchers that are behind; true if another round has work to do right away. */

@@ -6,7 +6,7 @@ import {
   CompactionRequest,
 } from '../api/gen/rpc.js'
 import type { WatchableStore } from '../mvcc/watchable-store.js'
-import type { Clock } from '../platform/clock.js'
+import type { Clock, Timer } from '../platform/clock.js'
 import type { Outcome } from './apply.js'
 import { autoCompact } from './compactor.js'
 import { checkPeriodically } from './corruption.js'
@@ -38,7 +38,7 @@ export function startBackground(parts: BackgroundParts): readonly Cancellable[] 
   const timers = [
     clock.every(expireIntervalMs, () => wait.expire(clock.now(), parts.timeoutReason)),
     clock.every(config.electionTimeoutMs, () => leaderless.look(node.leader !== 0n)),
-    clock.every(watcherSyncMs, () => syncWatchers(store, clock)),
+    syncRegularly(store, clock),
     versions,
     revokeExpired(parts),
     autoCompact(config, {
@@ -61,8 +61,25 @@ export function startBackground(parts: BackgroundParts): readonly Cancellable[] 
 }
 
 /** Goes on while watchers are behind, with a turn for others after each round. */
-function syncWatchers(store: WatchableStore, clock: Clock): void {
-  if (store.syncWatchers()) clock.after(0, () => syncWatchers(store, clock))
+function syncRegularly(store: WatchableStore, clock: Clock): Cancellable {
+  let next: Timer | undefined
+  let isCancelled = false
+  const soon = () => {
+    if (isCancelled) return
+    next ??= clock.after(0, () => {
+      next = undefined
+      if (store.syncWatchers()) soon()
+    })
+  }
+  store.onBehind(soon)
+  const ticker = clock.every(watcherSyncMs, soon)
+  return {
+    cancel() {
+      isCancelled = true
+      ticker.cancel()
+      next?.cancel()
+    },
+  }
 }
 
 function compact({ proposer }: BackgroundParts, revision: number): Promise<unknown> {

@@ -374,6 +374,29 @@ function putMany(store: WatchableStore, prefix: string, count: number): void {
   txn.end()
 }
 
+test('a long history is left to a round that serves all who wait, a short one is told at once', () => {
+  const store = new WatchableStore()
+  let asked = 0
+  store.onBehind(() => asked++)
+  for (let i = 0; i < 200; i++) put(store, 'a', String(i))
+  const create = (startRevision: number) => {
+    const stream = store.newWatchStream()
+    stream.create({ key: bytes('a'), end: bytes('b'), startRevision })
+    return stream
+  }
+  const short = create(102)
+  expect(taken(short).flatMap(({ events }) => events).length).toBe(100)
+  expect(asked).toBe(0)
+  const long = [create(1), create(101)]
+  expect(long.map((stream) => told(stream).length)).toEqual([1, 1]) // created
+  expect(asked).toBe(2)
+  while (store.syncWatchers()) void store
+  expect(long.map((stream) => taken(stream).flatMap(({ events }) => events).length)).toEqual([
+    200, 101,
+  ])
+  expect(store.slowWatcherCount).toBe(0)
+})
+
 test('history longer than a pass is told in several, to watchers far apart, nothing twice', () => {
   const store = new WatchableStore()
   // Intervals of many keys, whose own lists are not worth looking through one by one.
