@@ -110,6 +110,16 @@ class Server implements GrpcServer {
       // The default of 128 refuses callers with much metadata, which grpc-go takes; node bounds
       // the bytes of a header block to 64 KiB all the same.
       maxHeaderListPairs: 1024,
+      // Calls above maxConcurrentStreams, counted over the life of a session, after which it ends.
+      // Go refuses them one by one for ever, and clients that share a connection among many may
+      // well try more often than the default of 100.
+      maxSessionRejectedStreams: 10_000,
+      // These are node's own values, and meant. Frames that are ignored before a session ends:
+      // nobody sends empty ones by the thousand. Entries of a SETTINGS frame: HTTP/2 has seven.
+      // Pings of ours without an answer: keepalive.ts and outlet.ts have one each.
+      maxSessionInvalidFrames: 1000,
+      maxSettings: 32,
+      maxOutstandingPings: 10,
     })
     this.#http2.on(
       'stream',
