@@ -4,8 +4,10 @@
 //     const server = useServer()
 //     test('...', async () => { const client = await server.client() ... })
 //
-// jest gives its hooks as globals. With jest's fake timers two must stay real, for Node's own streams
-// and etcd3's transport need them: jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] }).
+// jest gives its hooks as globals. With its fake timers two must stay real, for Node's own streams
+// and etcd3's transport need them:
+//
+//     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] })
 
 import { type HookOptions, type Hooks, serverFor } from './library-hooks.js'
 import type { RunningServer } from './library-surface.js'
