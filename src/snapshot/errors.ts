@@ -29,6 +29,8 @@ const reasons: Readonly<Record<string, string>> = {
 /** `open db.part: permission denied`: how etcd's tools show a failed call on `what`. */
 export function systemReason(call: string, what: string, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  const known = typeof code === 'string' ? reasons[code] : undefined
+  // Go looks at the target before it asks the system to rename, and calls a directory so.
+  const told = call === 'rename' && code === 'EISDIR' ? 'EEXIST' : code
+  const known = typeof told === 'string' ? reasons[told] : undefined
   return `${call} ${what}: ${known ?? (error instanceof Error ? error.message : String(error))}`
 }

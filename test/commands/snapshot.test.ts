@@ -1,6 +1,16 @@
 // snapshot save and restore: their words, texts and exit codes, and what is left on the disk.
 import { createHash } from 'node:crypto'
-import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -10,8 +20,9 @@ import { EtcdError } from '../../src/api/rpc-errors.js'
 import { amountText } from '../../src/commands/spinner.js'
 import { ConnectionError } from '../../src/connection/errors.js'
 import { RpcError, Status } from '../../src/grpc/status.js'
+import { systemFiles } from '../../src/platform/files.js'
 import { memberId } from '../../src/storage/cluster-id.js'
-import { connected } from '../connection/connecting.js'
+import { connected, failure } from '../connection/connecting.js'
 import { recordedFile } from '../snapshot/files.js'
 import { readContents } from '../storage/bbolt/databases.js'
 import { startCuttingProxy } from '../support/cutting-proxy.js'
@@ -124,6 +135,54 @@ test('a directory that is not there is named', async () => {
   expect(lastLine(result)).toBe(
     `Error: could not open ${missing}.part (open ${missing}.part: no such file or directory)`,
   )
+})
+
+test.each([
+  ['EACCES', 'permission denied'],
+  ['EROFS', 'read-only file system'],
+  ['EPERM', 'operation not permitted'],
+])('a directory where nothing may be written (%s) is told as by etcdctl', async (code, why) => {
+  const refused = Object.assign(new Error(`${code}: refused`), { code })
+  const files = { ...systemFiles, open: () => Promise.reject(refused) }
+  await writeFile(file, 'the one before')
+  const { connection } = sending(pieces)
+  const result = await run(['snapshot', 'save', file], { connection, files })
+  expect(result.code).toBe(5)
+  // As etcdctl 3.4 says it in a read-only mount, in one that is immutable, and without the right.
+  expect(lastLine(result)).toBe(`Error: could not open ${file}.part (open ${file}.part: ${why})`)
+  expect(await readFile(file, 'utf8')).toBe('the one before')
+  expect(await readdir(dir)).toEqual(['snap.db'])
+})
+
+/** Names below a directory that holds a file and a directory, and what the system denies. */
+const impossibleTargets: [target: string, message: string][] = [
+  ['file/snap.db', 'could not open $.part (open $.part: not a directory)'],
+  ['file/', 'could not open $.part (open $.part: not a directory)'],
+  ['directory', 'could not rename $.part to $ (rename $.part $: file exists)'],
+  ['full', 'could not rename $.part to $ (rename $.part $: file exists)'],
+  ['occupied', 'could not open $.part (open $.part: is a directory)'],
+  [`${'n'.repeat(300)}`, 'could not open $.part (open $.part: file name too long)'],
+  ['loop/snap.db', 'could not open $.part (open $.part: too many levels of symbolic links)'],
+]
+
+async function makeObstacles(): Promise<void> {
+  await writeFile(path.join(dir, 'file'), 'a file')
+  for (const name of ['directory', 'full/part', 'occupied.part']) {
+    await mkdir(path.join(dir, name), { recursive: true })
+  }
+  await symlink('loop', path.join(dir, 'loop'))
+}
+
+const obstacles = ['directory', 'file', 'full', 'loop', 'occupied.part']
+
+test.each(impossibleTargets)('%s cannot be written, and nothing is left', async (name, message) => {
+  await makeObstacles()
+  const target = `${dir}/${name}`
+  const result = await run(['snapshot', 'save', target], sending(pieces))
+  expect(result.code).toBe(5)
+  expect(lastLine(result)).toBe(`Error: ${message.replaceAll('$', target)}`)
+  expect((await readdir(dir)).sort()).toEqual(obstacles)
+  expect(await readdir(path.join(dir, 'full'))).toEqual(['part'])
 })
 
 test('a refused password is 5 here, a bad TLS file 128 as everywhere', async () => {
@@ -285,6 +344,20 @@ test('the command of the tutorials works as it stands, and a server starts on wh
 })
 
 describeWithEtcd('snapshots of a real etcd', () => {
+  test('etcdctl says the same where nothing can be written', async () => {
+    await using etcd = await startRealEtcd()
+    for (const [name, message] of impossibleTargets) {
+      await makeObstacles()
+      const target = `${dir}/${name}`
+      const failed = await failure(etcd.etcdctl(['snapshot', 'save', target]))
+      expect(failed).toMatchObject({ code: 5 })
+      const { stderr } = failed as Error & { stderr: string }
+      const said = stderr.trimEnd().split('\n').at(-1)
+      expect(said).toBe(`Error: ${message.replaceAll('$', target)}`)
+      await rm(path.join(dir, 'loop'))
+    }
+  })
+
   test('etcdctl reads what was saved, and a person at a terminal sees it come', async () => {
     await using etcd = await startRealEtcd()
     await etcd.etcdctl(['put', 'k'], 'v'.repeat(1_000_000))
