@@ -8,7 +8,9 @@
 // A job walks the records from the oldest to the newest while writes go on appending to the same
 // list; what it keeps collects in a new list, which takes the place of the old one when the walk
 // has caught up. Whoever iterates the old list keeps an unchanged view. On its way the job computes
-// the hash at its revision, which HashKV answers from then on.
+// the hash at its revision, which HashKV answers from then on; but only if the compaction before
+// was through when this one was asked for, as in etcd. One that a restart goes on with may find a
+// part of its records gone, and its hash would accuse this member of corruption.
 import { CompactionHashes, RevisionHasher } from './hash.js'
 import type { Stored } from './key-index.js'
 import { take } from './slab.js'
@@ -39,9 +41,11 @@ export class Compactor {
     return this.finished
   }
 
-  schedule(revision: number): void {
+  /** `isResumed`: an earlier life of the member has begun with it. */
+  schedule(revision: number, { isResumed = false } = {}): void {
     const previous = this.scheduledRevision
-    this.jobs.push(new CompactionJob(this.state, { revision, previous }))
+    const leavesHash = !isResumed && this.jobs.length === 0
+    this.jobs.push(new CompactionJob(this.state, { revision, previous, leavesHash }))
   }
 
   /** Nothing is removed until the function that this returns is called. */
@@ -60,22 +64,31 @@ export class Compactor {
     if (job.step(count)) {
       this.jobs.shift()
       this.finished = job.revision
-      this.hashes.add(job.hasher.result())
+      if (job.leavesHash) this.hashes.add(job.hasher.result())
     }
     return this.jobs.length > 0
   }
 }
 
+interface JobOptions {
+  revision: number
+  /** Compact revision before; -1: none. */
+  previous: number
+  leavesHash: boolean
+}
+
 class CompactionJob {
   readonly revision: number
+  readonly leavesHash: boolean
   readonly hasher: RevisionHasher
   private readonly state: StoreState
   private readonly kept: Stored[] = []
   private next = 0
 
-  constructor(state: StoreState, { revision, previous }: { revision: number; previous: number }) {
+  constructor(state: StoreState, { revision, previous, leavesHash }: JobOptions) {
     this.state = state
     this.revision = revision
+    this.leavesHash = leavesHash
     this.hasher = new RevisionHasher({ hashRevision: revision, compactRevision: previous })
   }
 

@@ -125,11 +125,11 @@ export class Store {
   }
 
   /** Readers see it at once; the memory comes back through compactionSteps(). */
-  compact(revision: number): void {
+  compact(revision: number, { isResumed = false } = {}): void {
     if (revision <= this.state.compactRevision) throw new EtcdError('compacted')
     if (revision > this.state.revision) throw new EtcdError('futureRevision')
     this.state.compactRevision = revision
-    this.compactor.schedule(revision)
+    this.compactor.schedule(revision, { isResumed })
   }
 
   /** Does the scheduled removals, looking at that many records between two yields. */
@@ -204,7 +204,8 @@ export class Store {
     const { finishedCompactRevision = -1, scheduledCompactRevision = -1 } = options
     this.state = state
     this.compactor = new Compactor(state, finishedCompactRevision)
-    if (scheduledCompactRevision > finishedCompactRevision) this.compact(scheduledCompactRevision)
+    if (scheduledCompactRevision <= finishedCompactRevision) return
+    this.compact(scheduledCompactRevision, { isResumed: true })
   }
 
   /** Made once, not for each transaction. */

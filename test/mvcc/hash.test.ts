@@ -1,6 +1,7 @@
 // HashKV against values that real servers gave for the same writes.
 import { expect, test } from 'vitest'
 import { Store } from '../../src/mvcc/store.js'
+import { encodeRevision } from '../../src/storage/schema.js'
 import { Model } from './model.js'
 
 function put(store: Store, ...pairs: [string, string][]): void {
@@ -84,6 +85,52 @@ test('a compaction leaves the hash at its revision, made with the one compacted 
   expect(store.compactionHashes().map(({ compactRevision }) => compactRevision)).toEqual([-1, 3])
   expect(store.hashKv(3)).toEqual(between)
   expect(store.hashKv(4)).toEqual(store.compactionHashes()[1])
+})
+
+// What etcd's compaction keeps is never nothing: the newest change stays, be it a deletion. So its
+// hash leaves out all that it removes of what was old already. A HashKV that is asked for before it
+// is through, or after a restart, follows another rule: a deletion does not count as kept, and where
+// nothing is kept nothing old is left out.
+test('where every key is deleted, compactions and requests hash as in etcd 3.7.1', () => {
+  const store = known()
+  store.compact(4)
+  finish(store)
+  expect(store.hashKv(4)).toEqual({ hash: 2232757629, compactRevision: -1, hashRevision: 4 })
+  const txn = store.begin()
+  txn.deleteRange(Buffer.from('a'), Buffer.from('z'))
+  txn.end()
+  expect(store.hashKv(6)).toEqual({ hash: 1468954621, compactRevision: 4, hashRevision: 6 })
+  store.compact(6)
+  expect(store.hashKv(6)).toEqual({ hash: 1084519789, compactRevision: 6, hashRevision: 6 })
+  finish(store)
+  expect(store.hashKv(6)).toEqual({ hash: 3078305279, compactRevision: 4, hashRevision: 6 })
+  expect(store.hashKv(4)).toEqual({ hash: 2232757629, compactRevision: -1, hashRevision: 4 })
+})
+
+test('a compaction that overtakes another leaves no hash, nor does one that goes on after a restart', () => {
+  const store = known()
+  store.compact(3)
+  store.compact(4)
+  finish(store)
+  expect(store.compactionHashes().map(({ hashRevision }) => hashRevision)).toEqual([3])
+  expect(store.hashKv(4).compactRevision).toBe(4)
+
+  const records = [...known().records()].map(({ main, sub, tombstone, encoded }) => ({
+    key: encodeRevision(main, sub, tombstone),
+    value: Buffer.from(encoded),
+  }))
+  const restarted = new Store()
+  const restoring = restarted.restoring({ source: 'db', scheduledCompactRevision: 3 })
+  // The member before was stopped when it had removed the first record.
+  for (const record of records.slice(1)) restoring.add(record)
+  restoring.finish()
+  finish(restarted)
+  expect(restarted.finishedCompactRevision).toBe(3)
+  expect(restarted.compactionHashes()).toEqual([])
+  expect(restarted.hashKv(5)).toEqual({ hash: 4225011044, compactRevision: 3, hashRevision: 5 })
+  restarted.compact(4)
+  finish(restarted)
+  expect(restarted.compactionHashes().map(({ hashRevision }) => hashRevision)).toEqual([4])
 })
 
 test('the hashes of the last ten compactions are kept', () => {
