@@ -11,7 +11,7 @@ import type { Clock } from '../../platform/clock.js'
 import type { Log } from '../../platform/log.js'
 import { exchange, failureOf, type GatewayMethod, isStreamed, methodAt } from './gateway.js'
 import { gatewayCall } from './gateway-http.js'
-import { handshake, WebSocketConnection } from './websocket.js'
+import { handshake, refuse, WebSocketConnection } from './websocket.js'
 import { CloseCode } from './websocket-frame.js'
 
 export interface WebSocketParts {
@@ -39,17 +39,16 @@ export async function serveWebSocket(
   const offered = request.headers['sec-websocket-protocol'] ?? ''
   const protocol = offered.startsWith('Bearer') ? 'Bearer' : undefined
   const answer = handshake(request, { protocol, headers: parts.headers })
+  const { clock, log, bodyBytesMax, address, connections } = parts
+  const onFailure = ({ message }: Error) =>
+    log.debug('websocket failed', { peer: address, error: message })
   if (!answer.isAccepted) {
-    socket.end(answer.bytes)
+    refuse(socket, answer, { clock, onFailure })
     return
   }
   socket.write(answer.bytes)
-  const { clock, log, bodyBytesMax, address, connections } = parts
-  const connection = new WebSocketConnection(socket, head, {
-    clock,
-    messageBytesMax: bodyBytesMax,
-    onFailure: ({ message }) => log.debug('websocket failed', { peer: address, error: message }),
-  })
+  const messageBytesMax = bodyBytesMax
+  const connection = new WebSocketConnection(socket, head, { clock, messageBytesMax, onFailure })
   connections.add(connection)
   connection.signal.addEventListener('abort', () => connections.delete(connection), { once: true })
   await converse(parts, tokenOf(request), connection)

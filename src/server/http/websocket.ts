@@ -17,7 +17,7 @@ import {
   type WebSocketEvent,
 } from './websocket-frame.js'
 
-/** A client that does not answer our closing frame is not waited for any longer. */
+/** A client that does not go after our goodbye is not waited for any longer. */
 const closeGraceMs = 5_000
 
 /** Section 1.3: what proves that the other end means a WebSocket. */
@@ -85,6 +85,22 @@ export interface WebSocketOptions {
   messageBytesMax: number
   /** Why it ended, when that was the client's mistake or the network's. */
   onFailure(error: Error): void
+}
+
+/**
+ * Ends a connection with the answer to a handshake that is not accepted. Node has let go of it, so
+ * nobody else hears its errors, which would end the process, or sees that its client stays.
+ */
+export function refuse(
+  socket: Duplex,
+  { bytes }: HandshakeAnswer,
+  { clock, onFailure }: Pick<WebSocketOptions, 'clock' | 'onFailure'>,
+): void {
+  socket.on('error', onFailure)
+  const timer = clock.after(closeGraceMs, () => socket.destroy())
+  socket.once('close', () => timer.cancel())
+  socket.end(bytes)
+  socket.resume() // what the client still sends is dropped
 }
 
 /** Accepted: the answer to the handshake has been written. */

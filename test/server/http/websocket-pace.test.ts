@@ -1,8 +1,10 @@
 // How a WebSocket slows down: its client when nobody takes the messages, its server when the client
-// does not read. On a stream whose other end is this test, which decides when it reads.
+// does not read; and that nobody is waited for for ever. On a stream whose other end is this test,
+// which decides when it reads.
+import { once } from 'node:events'
 import { Duplex } from 'node:stream'
 import { expect, test } from 'vitest'
-import { WebSocketConnection } from '../../../src/server/http/websocket.js'
+import { handshake, refuse, WebSocketConnection } from '../../../src/server/http/websocket.js'
 import { newManualClock } from '../../support/manual-clock.js'
 import { clientFrame } from './websocket-client.js'
 
@@ -68,4 +70,38 @@ test('a client that does not answer the goodbye is left after a while', async ()
   expect(socket.destroyed).toBe(false)
   clock.advance(1)
   expect(socket.destroyed).toBe(true)
+})
+
+const refused = handshake({ method: 'POST', headers: {} }, { protocol: undefined, headers: {} })
+
+test('a client that is refused and does not go is left after a while', async () => {
+  const clock = newManualClock()
+  const written: string[] = []
+  const socket = new Duplex({
+    read() {},
+    write(piece, _encoding, done) {
+      written.push(String(piece))
+      done()
+    },
+  })
+  refuse(socket, refused, { clock, onFailure: () => {} })
+  await once(socket, 'finish')
+  expect(written.join('')).toMatch(/^HTTP\/1.1 405 Method Not Allowed\r\n/)
+  clock.advance(4_999)
+  expect(socket.destroyed).toBe(false)
+  clock.advance(1)
+  expect(socket.destroyed).toBe(true)
+})
+
+test('a client that is gone when it is refused does nobody harm', async () => {
+  const failures: string[] = []
+  const socket = new Duplex({
+    read() {},
+    write: (_piece, _encoding, done) => done(new Error('write ECONNRESET')),
+  })
+  const clock = newManualClock()
+  refuse(socket, refused, { clock, onFailure: ({ message }) => failures.push(message) })
+  await new Promise((resolve) => socket.once('close', resolve))
+  expect(failures).toEqual(['write ECONNRESET'])
+  expect(clock.pending()).toEqual([])
 })
