@@ -193,6 +193,7 @@ function fillDisk(cluster: Cluster, random: RandomNumber): void {
 /** Once in a history: what the others have is enough until somebody takes its place. */
 function damageOne(cluster: Cluster, random: RandomNumber): void {
   if (cluster.members.some(({ isDamaged }) => isDamaged)) return
+  if ((cluster.leader()?.running?.service.membership.size ?? 0) < 3) return
   one(cluster, random)?.damage()
 }
 
@@ -240,13 +241,17 @@ function changeMembers(cluster: Cluster, random: RandomNumber): void {
   const list = membership.list()
   const someone = list[random(list.length)]?.id
   const learner = list.find(({ isLearner }) => isLearner)?.id
+  // Whoever takes away a sound member next to a broken one has no majority in the end.
+  const hasBroken = cluster.members.some(({ isDamaged, id = 0n }) => {
+    return isDamaged && !membership.isRemoved(id)
+  })
   const dice = random(3)
   const url = cluster.freeUrl()
   if (learner !== undefined && node.leader === memberId && random(2) === 0) {
     tolerate(reconfigurer.promote(learner))
   } else if (dice > 0 && url !== undefined && list.length < cluster.membersMax) {
     tolerate(reconfigurer.add([url], random(2) === 0))
-  } else if (dice === 0 && someone !== undefined && list.length > 3) {
+  } else if (dice === 0 && someone !== undefined && list.length > 3 && !hasBroken) {
     tolerate(reconfigurer.remove(someone))
   }
 }
