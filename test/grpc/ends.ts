@@ -5,13 +5,13 @@ import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach } from 'vitest'
-import { type Channel, type ChannelOptions, openChannel } from '../../src/grpc/channel.js'
+import type { Channel, ChannelOptions } from '../../src/grpc/channel.js'
 import type { ListenAt } from '../../src/grpc/listener.js'
 import { type GrpcServerOptions, type Handler, newGrpcServer } from '../../src/grpc/server.js'
 import { RpcError } from '../../src/grpc/status.js'
 import { systemClock } from '../../src/platform/clock.js'
 import { silentLog } from '../../src/platform/log.js'
-import { systemRandom } from '../../src/platform/random.js'
+import { openPlainChannel } from '../support/open-plain-channel.js'
 
 const cleanups: (() => Promise<unknown> | unknown)[] = []
 
@@ -68,16 +68,7 @@ export function open(
   address: ChannelOptions['addresses'][number] | ChannelOptions['addresses'],
   options: Partial<ChannelOptions> = {},
 ): Channel {
-  const channel = openChannel({
-    addresses: Array.isArray(address) ? address : [address],
-    sendMaxBytes: 2 ** 31 - 1,
-    receiveMaxBytes: 2 ** 31 - 1,
-    keepaliveTimeMs: 0,
-    keepaliveTimeoutMs: 0,
-    clock: systemClock,
-    random: systemRandom,
-    ...options,
-  })
+  const channel = openPlainChannel(address, options)
   onTestEnd(() => channel.close())
   return channel
 }

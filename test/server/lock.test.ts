@@ -14,11 +14,10 @@ import {
 } from '../../src/api/gen/election.js'
 import { LockRequest, LockResponse, UnlockRequest } from '../../src/api/gen/lock.js'
 import * as rpc from '../../src/api/gen/rpc.js'
-import { type Channel, type ClientStream, openChannel } from '../../src/grpc/channel.js'
+import type { Channel, ClientStream } from '../../src/grpc/channel.js'
 import { RpcError, statusName } from '../../src/grpc/status.js'
-import { systemClock } from '../../src/platform/clock.js'
-import { systemRandom } from '../../src/platform/random.js'
 import { type Embedded, startEmbedded } from '../support/embedded.js'
+import { openPlainChannel } from '../support/open-plain-channel.js'
 import { describeWithEtcd, type RealEtcd, startRealEtcd } from '../support/real-etcd.js'
 
 interface Services {
@@ -47,15 +46,7 @@ const bytes = (text: string) => Buffer.from(text)
 
 /** Answers and errors as text, without ids. */
 function servicesOf(port: number): Services {
-  const channel = openChannel({
-    addresses: [{ host: '127.0.0.1', port }],
-    sendMaxBytes: 1 << 20,
-    receiveMaxBytes: 1 << 20,
-    keepaliveTimeMs: 0,
-    keepaliveTimeoutMs: 1000,
-    clock: systemClock,
-    random: systemRandom,
-  })
+  const channel = openPlainChannel(port)
   const told = (path: string, request: Uint8Array, signal?: AbortSignal) =>
     channel.unary(path, request, signal ? { signal } : {}).then(
       (answer) => answer,

@@ -5,12 +5,10 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { PutRequest, RangeRequest, RangeResponse } from '../../src/api/gen/rpc.js'
-import { openChannel } from '../../src/grpc/channel.js'
-import { systemClock } from '../../src/platform/clock.js'
-import { systemRandom } from '../../src/platform/random.js'
 import { type ServerConfig, serverConfig } from '../../src/server/config.js'
 import { systemPlatform } from '../../src/server/platform.js'
 import { type Server, startServer } from '../../src/server/server.js'
+import { openPlainChannel } from '../support/open-plain-channel.js'
 import { freePorts } from '../support/real-etcd.js'
 
 const tls = path.join(import.meta.dirname, '../../fixtures/tls')
@@ -77,13 +75,5 @@ test('an https peer URL without a certificate is refused at the start', async ()
 
 function channelTo({ endpoints }: Server) {
   const { port } = new URL(endpoints[0] ?? '')
-  return openChannel({
-    addresses: [{ host: '127.0.0.1', port: Number(port) }],
-    sendMaxBytes: 1e6,
-    receiveMaxBytes: 1e6,
-    keepaliveTimeMs: 0,
-    keepaliveTimeoutMs: 0,
-    clock: systemClock,
-    random: systemRandom,
-  })
+  return openPlainChannel(Number(port))
 }

@@ -1,10 +1,9 @@
 // token-client.ts: a client that says with each call who it is, by a token or not at all; nothing
 // is repeated and no token renewed behind the back of a test.
 import * as rpc from '../../src/api/gen/rpc.js'
-import { type Channel, type ClientStream, openChannel } from '../../src/grpc/channel.js'
+import type { Channel, ClientStream } from '../../src/grpc/channel.js'
 import { RpcError, statusName } from '../../src/grpc/status.js'
-import { systemClock } from '../../src/platform/clock.js'
-import { systemRandom } from '../../src/platform/random.js'
+import { openPlainChannel } from '../support/open-plain-channel.js'
 
 /** The messages of each unary method that tests of authentication call. */
 const methods = {
@@ -85,15 +84,7 @@ export class TokenClient implements AsyncDisposable {
 
   /** A port of this machine, or the path of a unix socket. */
   constructor(at: number | string) {
-    this.#channel = openChannel({
-      addresses: [typeof at === 'string' ? { path: at } : { host: '127.0.0.1', port: at }],
-      sendMaxBytes: 2 ** 31 - 1,
-      receiveMaxBytes: 2 ** 31 - 1,
-      keepaliveTimeMs: 0,
-      keepaliveTimeoutMs: 0,
-      clock: systemClock,
-      random: systemRandom,
-    })
+    this.#channel = openPlainChannel(typeof at === 'string' ? { path: at } : at)
   }
 
   async call<M extends Method>(method: M, fields: Fields<M>, shown?: Shown): Promise<Answer<M>> {

@@ -16,9 +16,8 @@ import {
   WatchRequest,
   WatchResponse,
 } from '../../src/api/gen/rpc.js'
-import { type Channel, type ClientStream, openChannel } from '../../src/grpc/channel.js'
-import { systemClock } from '../../src/platform/clock.js'
-import { systemRandom } from '../../src/platform/random.js'
+import type { Channel, ClientStream } from '../../src/grpc/channel.js'
+import { openPlainChannel } from './open-plain-channel.js'
 
 /** Several connections to one server, taken in turn. */
 export class LoadClient {
@@ -26,17 +25,7 @@ export class LoadClient {
   #next = 0
 
   constructor(port: number, connections: number) {
-    this.#channels = Array.from({ length: connections }, () =>
-      openChannel({
-        addresses: [{ host: '127.0.0.1', port }],
-        sendMaxBytes: 2 ** 31 - 1,
-        receiveMaxBytes: 2 ** 31 - 1,
-        keepaliveTimeMs: 0,
-        keepaliveTimeoutMs: 0,
-        clock: systemClock,
-        random: systemRandom,
-      }),
-    )
+    this.#channels = Array.from({ length: connections }, () => openPlainChannel(port))
   }
 
   unary(path: string, request: Uint8Array): Promise<Buffer> {

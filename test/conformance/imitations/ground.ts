@@ -4,13 +4,12 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire'
 import { afterAll, beforeAll, describe } from 'vitest'
 import * as rpc from '../../../src/api/gen/rpc.js'
-import { type Channel, type ClientStream, openChannel } from '../../../src/grpc/channel.js'
-import { systemClock } from '../../../src/platform/clock.js'
-import { systemRandom } from '../../../src/platform/random.js'
+import type { Channel, ClientStream } from '../../../src/grpc/channel.js'
 import type { ServerConfig } from '../../../src/server/config.js'
 import { TokenClient } from '../../server/token-client.js'
 import { byVersion, type VersionDifference } from '../../server/version-differences.js'
 import { startEmbedded } from '../../support/embedded.js'
+import { openPlainChannel } from '../../support/open-plain-channel.js'
 import { describeWithEtcd, freePorts, startRealEtcd } from '../../support/real-etcd.js'
 
 /** What both servers are started with. */
@@ -61,15 +60,7 @@ function onOne(start: () => Promise<Started>, suite: (ground: () => Ground) => v
 
 export async function groundOf(port: number): Promise<Ground & AsyncDisposable> {
   const client = new TokenClient(port)
-  const channel = openChannel({
-    addresses: [{ host: '127.0.0.1', port }],
-    sendMaxBytes: 2 ** 31 - 1,
-    receiveMaxBytes: 2 ** 31 - 1,
-    keepaliveTimeMs: 0,
-    keepaliveTimeoutMs: 0,
-    clock: systemClock,
-    random: systemRandom,
-  })
+  const channel = openPlainChannel(port)
   const { version } = await client.call('Status', {})
   return {
     port,

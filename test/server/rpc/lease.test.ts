@@ -3,12 +3,10 @@
 import { expect, test } from 'vitest'
 import { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from '../../../src/api/gen/rpc.js'
 import type { Connection } from '../../../src/connection/connect.js'
-import { openChannel } from '../../../src/grpc/channel.js'
-import { systemClock } from '../../../src/platform/clock.js'
-import { systemRandom } from '../../../src/platform/random.js'
 import { connected } from '../../connection/connecting.js'
 import { type EmbeddedOptions, startEmbedded } from '../../support/embedded.js'
 import { newManualClock } from '../../support/manual-clock.js'
+import { openPlainChannel } from '../../support/open-plain-channel.js'
 
 const bytes = (text: string): Buffer => Buffer.from(text)
 
@@ -117,15 +115,7 @@ test('leases are listed by the time that they have left', async () => {
 test('a keep-alive stream answers each request in order, and 0 for what is gone', async () => {
   await using at = await started()
   await at.client.lease.leaseGrant({ ID: '7', TTL: '30' })
-  const channel = openChannel({
-    addresses: [{ host: '127.0.0.1', port: at.server.port }],
-    sendMaxBytes: 2 ** 20,
-    receiveMaxBytes: 2 ** 20,
-    keepaliveTimeMs: 0,
-    keepaliveTimeoutMs: 0,
-    clock: systemClock,
-    random: systemRandom,
-  })
+  const channel = openPlainChannel(at.server.port)
   const stream = channel.stream('/etcdserverpb.Lease/LeaseKeepAlive')
   for (const ID of ['7', '8', '7']) {
     await stream.write(LeaseKeepAliveRequest.encode({ ID }).finish())

@@ -2,11 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RangeRequest, RangeStreamResponse, type StatusResponse } from '../../../src/api/gen/rpc.js'
 import type { Connection } from '../../../src/connection/connect.js'
-import { type Channel, openChannel } from '../../../src/grpc/channel.js'
-import { systemClock } from '../../../src/platform/clock.js'
-import { systemRandom } from '../../../src/platform/random.js'
+import type { Channel } from '../../../src/grpc/channel.js'
 import { connected, type Disposable, failure } from '../../connection/connecting.js'
 import { type Embedded, startEmbedded } from '../../support/embedded.js'
+import { openPlainChannel } from '../../support/open-plain-channel.js'
 
 let server: Embedded
 let client: Disposable<Connection>
@@ -18,15 +17,7 @@ const bytes = (text: string): Buffer => Buffer.from(text)
 beforeAll(async () => {
   server = await startEmbedded({ config: { quotaBackendBytes: 400_000 } })
   client = await connected(server.endpoint)
-  channel = openChannel({
-    addresses: [{ host: '127.0.0.1', port: server.port }],
-    sendMaxBytes: 2 ** 20,
-    receiveMaxBytes: 2 ** 30,
-    keepaliveTimeMs: 0,
-    keepaliveTimeoutMs: 0,
-    clock: systemClock,
-    random: systemRandom,
-  })
+  channel = openPlainChannel(server.port)
 })
 afterAll(async () => {
   await channel?.close()

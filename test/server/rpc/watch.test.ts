@@ -9,12 +9,11 @@ import {
   WatchResponse,
 } from '../../../src/api/gen/rpc.js'
 import type { Connection } from '../../../src/connection/connect.js'
-import { type Channel, type ClientStream, openChannel } from '../../../src/grpc/channel.js'
-import { systemClock } from '../../../src/platform/clock.js'
-import { systemRandom } from '../../../src/platform/random.js'
+import type { Channel, ClientStream } from '../../../src/grpc/channel.js'
 import { connected, type Disposable } from '../../connection/connecting.js'
 import { seededRandom, startCuttingProxy } from '../../support/cutting-proxy.js'
 import { type Embedded, startEmbedded } from '../../support/embedded.js'
+import { openPlainChannel } from '../../support/open-plain-channel.js'
 
 let server: Embedded
 let client: Disposable<Connection>
@@ -25,15 +24,7 @@ const bytes = (text: string): Buffer => Buffer.from(text)
 beforeAll(async () => {
   server = await startEmbedded({ config: { watchProgressNotifyIntervalMs: 100 } })
   client = await connected(server.endpoint)
-  channel = openChannel({
-    addresses: [{ host: '127.0.0.1', port: server.port }],
-    sendMaxBytes: 2 ** 31 - 1,
-    receiveMaxBytes: 2 ** 31 - 1,
-    keepaliveTimeMs: 0,
-    keepaliveTimeoutMs: 0,
-    clock: systemClock,
-    random: systemRandom,
-  })
+  channel = openPlainChannel(server.port)
 })
 afterAll(async () => {
   await channel?.close()
