@@ -1,5 +1,6 @@
 // address.ts: where a peer listens, and the TLS material to meet it with. A name for the peer in
 // messages is HOST:PORT, [IPV6]:PORT or unix:PATH.
+import type { TlsOptions as NodeTlsOptions } from 'node:tls'
 
 export type Address = { readonly host: string; readonly port: number } | { readonly path: string }
 
@@ -20,6 +21,17 @@ export interface ServerTls {
   readonly key: string | Buffer
   readonly ca?: string | Buffer
   readonly requireClientCert?: boolean
+}
+
+/** What Node's servers are told of it, whatever they speak. */
+export function serverTlsOptions({ cert, key, ca, requireClientCert }: ServerTls): NodeTlsOptions {
+  return {
+    cert,
+    key,
+    ...(ca === undefined ? {} : { ca, requestCert: true }),
+    rejectUnauthorized: requireClientCert === true,
+    minVersion: 'TLSv1.2',
+  }
 }
 
 export function addressText(address: Address): string {

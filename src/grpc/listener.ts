@@ -6,7 +6,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import type { Clock } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
-import type { ServerTls } from './address.js'
+import { type ServerTls, serverTlsOptions } from './address.js'
 import { type Protocol, protocolOf } from './first-bytes.js'
 import { emptySettings, judgeOpening } from './opening.js'
 import { rejection, rejectionReason, rememberAddress } from './tls-rejection.js'
@@ -87,14 +87,10 @@ export class Listener {
     return net.createServer({ noDelay: true }, (socket) => this.#sort(socket))
   }
 
-  #tlsServer({ cert, key, ca, requireClientCert }: ServerTls): net.Server {
+  #tlsServer(material: ServerTls): net.Server {
     const server = tls.createServer({
-      cert,
-      key,
-      ...(ca === undefined ? {} : { ca, requestCert: true }),
-      rejectUnauthorized: requireClientCert === true,
+      ...serverTlsOptions(material),
       ALPNProtocols: ['h2', 'http/1.1'],
-      minVersion: 'TLSv1.2',
       noDelay: true,
     })
     server.on('secureConnection', (socket) => {

@@ -137,13 +137,14 @@ export class ClientPort {
     flag: string,
     url: string,
     tls: ServerTls | undefined,
-    service: HttpService,
+    service: Omit<HttpService, 'log'>,
   ): Promise<void> {
+    const { log } = this.#service
     const { at, isTls } = listenAddress(url)
     const pair = isTls ? needed(tls, `${flag}: TLS`, url) : undefined
-    const listener = await named(flag, listenHttp(at, pair, service))
+    const listener = await named(flag, listenHttp(at, pair, { ...service, log }))
     this.#httpListeners.push(listener)
-    this.#service.log.info('serving http', { flag, url, port: listener.port })
+    log.info('serving http', { flag, url, port: listener.port })
   }
 }
 

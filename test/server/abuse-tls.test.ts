@@ -105,6 +105,21 @@ test('plain text at the port for members', async () => {
   expect(await rejection(member)).toMatchObject(told(noHandshake))
 })
 
+test('plain text at a port for metrics', async () => {
+  const [port = 0] = await freePorts(1)
+  const config = {
+    listenMetricsUrls: [`https://127.0.0.1:${port}`],
+    certFile: fixture('server.crt'),
+    keyFile: fixture('server.key'),
+  }
+  await using metrics = await startEmbedded({ storage: 'memory', config })
+  const socket = net.connect(port, '127.0.0.1').on('error', () => {})
+  const closed = once(socket.resume(), 'close')
+  socket.end('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n')
+  await closed
+  expect(await rejection(metrics)).toMatchObject(told(noHandshake))
+})
+
 describe('a certificate', () => {
   const made = (year: number) =>
     selfSigned(['localhost'], { nowMs: Date.UTC(year, 0, 2), serial: Buffer.alloc(15, 7) })

@@ -3,7 +3,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { serverTlsOptions } from '../../grpc/address.js'
 import { type OnUpgrade, orAgain, type ServerTls } from '../../grpc/server.js'
+import { rejection, rejectionReason, rememberAddress } from '../../grpc/tls-rejection.js'
+import type { Log } from '../../platform/log.js'
 import type { ListenAddress } from '../config.js'
 
 export interface HttpListener {
@@ -17,6 +21,7 @@ export interface HttpListener {
 }
 
 export interface HttpService {
+  log: Log
   onRequest(request: IncomingMessage, response: ServerResponse): void
   /** Whether it took the connection over. */
   onUpgrade?: OnUpgrade
@@ -26,10 +31,10 @@ export interface HttpService {
 export async function listenHttp(
   at: ListenAddress['at'],
   tls: ServerTls | undefined,
-  { onRequest, onUpgrade }: HttpService,
+  { log, onRequest, onUpgrade }: HttpService,
 ): Promise<HttpListener> {
   const server =
-    tls === undefined ? createServer(onRequest) : createTlsServer(tlsOptions(tls), onRequest)
+    tls === undefined ? createServer(onRequest) : createTlsServer(serverTlsOptions(tls), onRequest)
   if (onUpgrade !== undefined) {
     const arrival = tls === undefined ? 'connection' : 'secureConnection'
     server.on(
@@ -37,6 +42,9 @@ export async function listenHttp(
       orAgain(onUpgrade, (socket) => void server.emit(arrival, socket)),
     )
   }
+  server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
+    log.warn('rejected connection', rejection(socket, rejectionReason(error, socket)))
+  })
   const sockets = socketsOf(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -70,12 +78,8 @@ function socketsOf(server: Server): ReadonlySet<Socket> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
+    rememberAddress(socket)
     socket.once('close', () => sockets.delete(socket))
   })
   return sockets
-}
-
-function tlsOptions({ cert, key, ca, requireClientCert = false }: ServerTls) {
-  const authority = ca === undefined ? {} : { ca, requestCert: true }
-  return { cert, key, ...authority, rejectUnauthorized: requireClientCert }
 }

@@ -5,7 +5,7 @@ import http from 'node:http'
 import https from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { checkServerIdentity, type TLSSocket } from 'node:tls'
-import type { ServerTls } from '../../grpc/address.js'
+import { serverTlsOptions } from '../../grpc/address.js'
 import type { ListenAt } from '../../grpc/server.js'
 import { rejection, rejectionReason, rememberAddress } from '../../grpc/tls-rejection.js'
 import type { Log } from '../../platform/log.js'
@@ -41,7 +41,7 @@ export class PeerListener {
 
   constructor(at: ListenAt, { log, allowed, isBackground, serve }: PeerListenerParts) {
     this.#server = at.tls
-      ? https.createServer({ ...settings, ...tlsOptions(at.tls) }, serve)
+      ? https.createServer({ ...settings, ...serverTlsOptions(at.tls) }, serve)
       : http.createServer(settings, serve)
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
@@ -101,14 +101,4 @@ function stranger(socket: TLSSocket, { commonName, hostname }: AllowedClient): s
   }
   if (hostname === undefined) return undefined
   return checkServerIdentity(hostname, certificate)?.message
-}
-
-function tlsOptions({ cert, key, ca, requireClientCert }: ServerTls): https.ServerOptions {
-  return {
-    cert,
-    key,
-    ...(ca === undefined ? {} : { ca, requestCert: true }),
-    rejectUnauthorized: requireClientCert === true,
-    minVersion: 'TLSv1.2',
-  }
 }
