@@ -89,7 +89,7 @@ test('a compaction leaves the hash at its revision, made with the one compacted 
 
 // What etcd's compaction keeps is never nothing: the newest change stays, be it a deletion. So its
 // hash leaves out all that it removes of what was old already. A HashKV that is asked for before it
-test('a compaction that overtakes another leaves no hash, nor does one resumed by a restart', () => {
+// is through, or after a restart, follows another rule: a deletion does not count as kept, and where
 // nothing is kept nothing old is left out.
 test('where every key is deleted, compactions and requests hash as in etcd 3.7.1', () => {
   const store = known()
@@ -107,7 +107,7 @@ test('where every key is deleted, compactions and requests hash as in etcd 3.7.1
   expect(store.hashKv(4)).toEqual({ hash: 2232757629, compactRevision: -1, hashRevision: 4 })
 })
 
-test('a compaction that overtakes another leaves no hash, nor does one that goes on after a restart', () => {
+test('a compaction that overtakes another leaves no hash, nor does one resumed by a restart', () => {
   const store = known()
   store.compact(3)
   store.compact(4)
