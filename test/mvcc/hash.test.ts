@@ -89,7 +89,7 @@ test('a compaction leaves the hash at its revision, made with the one compacted 
 
 // What etcd's compaction keeps is never nothing: the newest change stays, be it a deletion. So its
 // hash leaves out all that it removes of what was old already. A HashKV that is asked for before it
-// is through, or after a restart, follows another rule: a deletion does not count as kept, and where
+// is through, or after a restart, has another rule: a deletion does not count as kept, and where
 // nothing is kept nothing old is left out.
 test('where every key is deleted, compactions and requests hash as in etcd 3.7.1', () => {
   const store = known()
