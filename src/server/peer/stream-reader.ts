@@ -46,6 +46,8 @@ export class StreamReader {
   #isStopped = true
   /** Why dialling failed since it last worked, each reason told once and not ten times a second. */
   readonly #toldReasons = new Set<string>()
+  /** Until it has, it may just not have been started yet. */
+  #hasAnswered = false
 
   constructor(parts: StreamReaderParts) {
     this.#parts = parts
@@ -116,6 +118,7 @@ export class StreamReader {
   #onResponse(response: http.IncomingMessage, fail: (reason: string) => void): void {
     const { clock, onRemoved } = this.#parts
     const { statusCode = 0 } = response
+    this.#hasAnswered = true
     if (statusCode === 200) {
       this.#read(response, fail)
       return
@@ -168,6 +171,8 @@ export class StreamReader {
     if (this.#toldReasons.has(reason) || this.#toldReasons.size >= toldReasonsMax) return
     this.#toldReasons.add(reason)
     const fields = { 'remote-peer-id': memberHex(peerId), 'stream-type': kind, url, error: reason }
-    log.warn('peer stream is down, dialling again', fields)
+    const msg = 'peer stream is down, dialling again'
+    if (this.#hasAnswered) log.warn(msg, fields)
+    else log.info(msg, fields)
   }
 }

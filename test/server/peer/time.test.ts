@@ -7,6 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { MessageType } from '../../../src/api/gen/raft.js'
 import { framed, newMessageEncoder } from '../../../src/server/peer/message-stream.js'
 import { memberHex } from '../../../src/storage/schema.js'
+import { freePorts } from '../../support/free-ports.js'
 import { newManualClock } from '../../support/manual-clock.js'
 import { clusterId, type End, heard, raftMessage, startEnd, until } from './ends.js'
 
@@ -247,6 +248,26 @@ describe('a stream that is dialled', () => {
     await dialledAgain(clock, () => peer.dials('message') >= 2 && peer.dials('msgapp') >= 2, 100)
     expect(end.received).toEqual([])
   })
+})
+
+test('a peer that was not reached yet is no warning, one that refuses is', async () => {
+  const clock = newManualClock()
+  const told: string[] = []
+  const note = (level: string) => (msg: string) => {
+    if (msg.startsWith('peer stream is down')) told.push(level)
+    heard()
+  }
+  const log = { debug: heard, info: note('info'), warn: note('warn'), error: note('error') }
+  await using end = await startEnd({ id: a, clock, parts: { log } })
+  const [port] = await freePorts(1)
+  const urls = [`http://127.0.0.1:${port}`]
+  end.transport.addPeer(b, urls)
+  await until(() => told.length === 2)
+  const peer = await startPeer((_, response) => response.writeHead(500).end())
+  end.transport.updatePeer(b, [peer.url])
+  clock.advance(100)
+  await until(() => told.length === 4)
+  expect(told).toEqual(['info', 'info', 'warn', 'warn'])
 })
 
 test('a peer is probed every four seconds, over a kept and over a new connection', async () => {
