@@ -1,14 +1,19 @@
 // What `npm start` and `npm test` need first on a bare clone: packages and a build. Plain
 // JavaScript without imports from packages, because there may be none yet.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 
 export const root = path.join(import.meta.dirname, '..')
 
-/** Installs what package-lock.json names, unless the installed tree is as new as the lock. */
+/**
+ * Installs what package-lock.json names, unless the installed tree is as new as the lock, or is
+ * that of another checkout: npm would empty it there.
+ */
 export function ensureInstalled() {
-  const marker = path.join(root, 'node_modules/.package-lock.json')
+  const modules = path.join(root, 'node_modules')
+  if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink()) return
+  const marker = path.join(modules, '.package-lock.json')
   const lock = path.join(root, 'package-lock.json')
   if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return
   console.log('installing packages (once) ...')
