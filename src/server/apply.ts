@@ -131,6 +131,7 @@ export class Applier {
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error
       wait.reject(id, error)
+      // As etcd: what names a compacted revision was not refused.
       figures.applied(operationOf(request), error.code === 'compacted')
     }
   }

@@ -13,8 +13,11 @@ import type { PeerVersion } from './peer/transport.js'
 
 /** As etcd: how often the leader looks. */
 const checkIntervalMs = 4_000
-/** What a cluster of which some members never answered is taken for. */
-const undecidedVersion = '3.0.0'
+/**
+ * What a cluster is taken for that has agreed on nothing, because some members never answered:
+ * whoever speaks v3 may join.
+ */
+export const undecidedVersion = '3.0.0'
 
 export interface VersionMonitorParts {
   clock: Clock
@@ -62,8 +65,10 @@ export class VersionMonitor {
   /** A lone member with which nobody has to agree. */
   #isSettled(): boolean {
     const { members, agreed, downgrade } = this.#parts
-    const isAlone = members().length < 2
-    return isAlone && (downgrade() === undefined || !(downgrade()?.enabled || agreed()))
+    if (members().length > 1) return false
+    const asked = downgrade()
+    // One that was cancelled leaves a version in the log, which has to go up again.
+    return asked === undefined || (!asked.enabled && agreed() === undefined)
   }
 
   async #decide(): Promise<void> {

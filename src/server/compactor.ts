@@ -51,7 +51,7 @@ export class Remover {
     const startedMs = this.#clock.now()
     const before = this.#store.recordCount
     const { done = false } = steps.next()
-    this.#figures.compactedRecords.add(Math.max(before - this.#store.recordCount, 0))
+    this.#figures.compactedRecords.add(before - this.#store.recordCount)
     this.#figures.compactionSliceMs.observe(this.#clock.now() - startedMs)
     return done
   }

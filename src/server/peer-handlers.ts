@@ -3,6 +3,7 @@ import { etcdVersion } from '../api/version.js'
 import type { Files } from '../platform/files.js'
 import type { MemberRecord } from '../storage/schema.js'
 import type { State } from './checkpoint.js'
+import { undecidedVersion } from './cluster-version.js'
 import type { Figures } from './figures.js'
 import type { LeaderLeases } from './leader-leases.js'
 import type { Node } from './node.js'
@@ -20,9 +21,6 @@ export interface PeerHandlerParts {
   onRemoved(): void
   figures: Pick<Figures, 'timed' | 'databasesReceived'>
 }
-
-/** What a cluster that has agreed on nothing yet is taken for: whoever speaks v3 may join. */
-const undecidedVersion = '3.0.0'
 
 export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
   const { node, snapDir, files, leases, figures } = parts
