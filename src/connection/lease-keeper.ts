@@ -90,6 +90,8 @@ async function* renewals(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<LeaseKeepAliveResponse, void, undefined> {
   const stream = calls.stream(keepAlivePath, { signal, needsLeader: true })
+  // One for all pauses: signals that are put together are remembered for as long as their sources.
+  const ended = calls.signal(signal)
   const request = LeaseKeepAliveRequest.encode({ ID: leaseId }).finish()
   // Not awaited: it resolves when there is room, and a failure shows in the iteration.
   const ask = () => void stream.write(request).catch(() => {})
@@ -100,7 +102,7 @@ async function* renewals(
       const askedAgainAt = calls.clock.now() + (Number(answer.TTL) * 1000) / 3
       yield answer
       // A slow consumer costs nothing: what it took is part of the wait.
-      await pause(calls, askedAgainAt - calls.clock.now(), { signal: calls.signal(signal) })
+      await pause(calls, askedAgainAt - calls.clock.now(), { signal: ended })
       ask()
     }
   } finally {
