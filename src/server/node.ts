@@ -6,10 +6,15 @@
 // itself by advance() alone. Committed entries were saved with an earlier Ready, so they are
 // applied while this one is on its way to the disk: the answers of one batch of writes go out
 // during the sync of the next. All that arrives meanwhile goes out with the next sync.
+//
+// A change of the membership takes effect only when the disk knows that it is committed, which
+// costs a sync of its own. Other entries are committed anew after a crash, by the same members. But
+// of four members whose leader was removed and has gone, two that forget it wait for a third.
 import {
   type ConfChange,
   type ConfState,
   type Entry,
+  EntryType,
   type Message,
   MessageType,
   type Snapshot,
@@ -70,6 +75,8 @@ export class Node {
   readonly #options: NodeOptions
   #ticker: Timer | undefined
   #applied: number
+  /** Up to where the disk knows what is committed, at least. */
+  #durableCommit: number
   /** Proposals that no leader has taken yet. As many as requests may wait: each belongs to one. */
   #held: (ProposalTerms & { take(): boolean })[] = []
   /** A Ready is out. */
@@ -89,7 +96,8 @@ export class Node {
     this.#parts = parts
     this.#options = options
     this.#applied = applied
-    const { clock, raft } = parts
+    const { clock, raft, log } = parts
+    this.#durableCommit = log.initialState().hardState.commit
     const ask = (context: Buffer) => {
       raft.readIndex(context)
       this.#wake()
@@ -273,7 +281,9 @@ export class Node {
     if (this.#isLeader && messages.length > 0) send(messages)
     const { snapshot } = ready
     if (snapshot) await this.#saveUntilRoom(() => this.#parts.saveSnapshot(snapshot))
-    const saved = this.#save(ready)
+    const changesMembers = lastChange(ready.committedEntries) > this.#durableCommit
+    const saved = this.#save(changesMembers ? this.#withCommit(ready) : ready)
+    if (changesMembers) await saved
     if (ready.snapshot === undefined) this.#apply(ready.committedEntries)
     if (saved !== undefined) await saved
     if (ready.snapshot) await this.#applySnapshot(ready.snapshot, ready.committedEntries)
@@ -296,11 +306,18 @@ export class Node {
   }
 
   /** Undefined when there is nothing to save, so that reads alone never wait for a turn. */
-  #save({ hardState, entries, mustSync }: Ready): Promise<void> | undefined {
+  #save({ hardState, entries, mustSync }: Saved): Promise<void> | undefined {
     if (hardState === undefined && entries.length === 0) return undefined
-    return this.#saveUntilRoom(() =>
-      this.#parts.wal.save(hardState, entries, mustSync && this.#options.sync),
-    )
+    return this.#saveUntilRoom(async () => {
+      await this.#parts.wal.save(hardState, entries, mustSync && this.#options.sync)
+      if (mustSync && hardState !== undefined) this.#durableCommit = hardState.commit
+    })
+  }
+
+  /** What was committed before may have been saved without a sync. */
+  #withCommit({ hardState, entries }: Ready): Saved {
+    const state = hardState ?? this.#parts.log.initialState().hardState
+    return { hardState: state, entries, mustSync: true }
   }
 
   /** A full disk loses nothing and may get room again; any other failure ends the member. */
@@ -339,6 +356,13 @@ export class Node {
     // What the last leader was asked may have died with it.
     if (leader !== 0n) this.#reads.askAgain()
   }
+}
+
+type Saved = Pick<Ready, 'hardState' | 'entries' | 'mustSync'>
+
+/** Index of the last change of the membership; 0 without one. */
+function lastChange(entries: readonly Entry[]): number {
+  return entries.findLast(({ Type }) => Type === EntryType.EntryConfChange)?.Index ?? 0
 }
 
 /** Without proposals that were passed on: their callers know by now that there is no answer. */

@@ -131,12 +131,16 @@ export class Reconfigurer {
     if (this.#connected(voters) < quorum(voters.length + 1)) throw new EtcdError('unhealthy')
   }
 
-  /** A voter that cannot be reached may always go. */
+  /**
+   * A voter that cannot be reached may always go. One that is there, however short a time, counts
+   * among those who decide, so after a start nobody who runs may go for a while.
+   */
   #checkWithout(id: bigint): void {
+    const { memberId, transport } = this.#parts
     const voters = this.#voters()
     const { started, voters: left } = this.#counts(voters.filter((voter) => voter.id !== id))
     if (started < quorum(left)) throw new EtcdError('memberNotEnoughStarted')
-    if (!this.#isConnected(id)) return
+    if (id !== memberId && transport?.activeSince(id) === undefined) return
     if (this.#connected(voters) - 1 < 1 + Math.floor((voters.length - 1) / 2)) {
       throw new EtcdError('unhealthy')
     }

@@ -6,6 +6,7 @@ import {
   ConfChangeType,
   type Entry,
   EntryType,
+  type HardState,
   type Message,
   MessageType,
 } from '../../src/api/gen/raft.js'
@@ -29,11 +30,18 @@ class Disk {
   mode: 'saves' | 'waits' | 'full' = 'saves'
   readonly waiting: (() => void)[] = []
   saved: Entry[] = []
+  /** Highest commit index that no power failure takes away. */
+  durableCommit = 0
 
-  async save(_: unknown, entries: readonly Entry[]): Promise<void> {
+  async save(
+    state: HardState | undefined,
+    entries: readonly Entry[],
+    sync: boolean,
+  ): Promise<void> {
     if (this.mode === 'waits') await new Promise<void>((resolve) => this.waiting.push(resolve))
     if (this.mode === 'full') throw new NoSpaceError('no room')
     this.saved.push(...entries)
+    if (sync && state !== undefined) this.durableCommit = state.commit
   }
 }
 
@@ -41,6 +49,8 @@ class Driven implements AsyncDisposable {
   readonly clock: ManualClock = newManualClock()
   readonly disk = new Disk()
   readonly node: Node
+  /** Entry by entry: its index, and up to where the disk knew then what is committed. */
+  readonly applied: { index: number; durableCommit: number }[] = []
   readonly #sent: Message[] = []
   readonly #raft: RawNode
 
@@ -73,7 +83,10 @@ class Driven implements AsyncDisposable {
       wal: this.disk,
       clock: this.clock,
       logger: silentLog,
-      apply: () => {},
+      apply: (entries: readonly Entry[]) => {
+        const { durableCommit } = this.disk
+        this.applied.push(...entries.map(({ Index }) => ({ index: Index, durableCommit })))
+      },
       send: (messages: readonly Message[]) => void this.#sent.push(...messages),
       saveSnapshot: async () => {},
       applySnapshot: async () => {},
@@ -272,6 +285,25 @@ test('a membership change waits as a proposal does, and no longer', async () => 
   gone.abort()
   driven.hear(MessageType.MsgHeartbeat)
   expect(await driven.forwarded()).toHaveLength(1)
+})
+
+test('a membership change takes effect once the disk knows that it is committed', async () => {
+  await using driven = new Driven()
+  const entry = (Index: number, Type: EntryType) => ({ Type, Term: 2, Index, Data: Buffer.of() })
+  const entries = [entry(2, EntryType.EntryNormal), entry(3, EntryType.EntryConfChange)]
+  driven.hear(MessageType.MsgApp, { index: 1, logTerm: 1, entries })
+  await settled()
+  driven.hear(MessageType.MsgHeartbeat, { commit: 2 })
+  await settled()
+  // What is only written is committed anew after a crash, so it need not wait for the disk.
+  expect(driven.applied).toEqual([{ index: 2, durableCommit: 1 }])
+  driven.disk.mode = 'waits'
+  driven.hear(MessageType.MsgHeartbeat, { commit: 3 })
+  await settled()
+  expect(driven.applied).toHaveLength(1)
+  driven.disk.waiting.shift()?.()
+  await settled()
+  expect(driven.applied.slice(1)).toEqual([{ index: 3, durableCommit: 3 }])
 })
 
 describe('with a full disk', () => {
