@@ -97,11 +97,14 @@ class Caller implements Calls {
 
   /**
    * For the transport, where a closed channel ends its calls by itself: a signal that thousands of
-   * calls listen to would be slow, for each looks through all the listeners.
+   * calls listen to would be slow, for each looks through all the listeners, and one that each is
+   * put together with would remember them all.
    */
   #transportSignal(own: AbortSignal | undefined): { signal?: AbortSignal } {
-    const signal = own === undefined ? this.#parts.signal : this.signal(own)
-    return signal === undefined ? {} : { signal }
+    const { signal } = this.#parts
+    if (own !== undefined && signal !== undefined) return { signal: AbortSignal.any([own, signal]) }
+    const one = own ?? signal
+    return one === undefined ? {} : { signal: one }
   }
 
   async unary(
@@ -113,7 +116,7 @@ class Caller implements Calls {
     const { endpointCount } = this.#parts
     const deadline = this.#deadline(options.deadlineMs)
     const sent = this.#transportSignal(options.signal)
-    const signal = this.signal(options.signal)
+    const signal = () => this.signal(options.signal)
     const call = () =>
       this.#channel().unary(path, request, {
         metadata: this.#metadata(options.metadata),

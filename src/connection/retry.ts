@@ -25,7 +25,11 @@ export interface RetryOptions {
   /** Whether the call may reach a server twice. */
   isRepeatable: boolean
   deadline?: number | undefined
-  signal?: AbortSignal | undefined
+  /**
+   * Aborted once nobody waits any more. Asked for after a failure only: it may be put together of
+   * several, and those that live long remember what they were put into.
+   */
+  signal?(): AbortSignal
   /** Called after a failure; true: the reason is gone (a new token), the call may be repeated. */
   repair?(error: unknown): Promise<boolean>
 }
@@ -41,12 +45,14 @@ export async function withRetry<T>(
     try {
       return await call()
     } catch (error) {
-      if (attempt >= attemptsMax || options.signal?.aborted) throw error
+      const signal = options.signal?.()
+      if (attempt >= attemptsMax || signal?.aborted) throw error
       if (!(await options.repair?.(error))) {
         if (!mayRepeat(error, options.isRepeatable, parts.endpointCount)) throw error
         if (isServersWord(error)) parts.switchAddress()
       }
-      if (attempt % round === 0) await pause(parts, jittered(pauseMs, parts.random), options)
+      if (attempt % round !== 0) continue
+      await pause(parts, jittered(pauseMs, parts.random), { deadline: options.deadline, signal })
     }
   }
 }

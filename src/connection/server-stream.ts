@@ -35,7 +35,12 @@ export async function* serverMessages(
     const { messages, first } = await withRetry(
       open,
       { clock, random, endpointCount, switchAddress },
-      { isRepeatable: true, deadline, signal: calls.signal(signal), repair: calls.renewToken },
+      {
+        isRepeatable: true,
+        deadline,
+        signal: () => calls.signal(signal),
+        repair: calls.renewToken,
+      },
     )
     for (let next = first; !next.done; next = await messages.next()) yield next.value
   } catch (error) {

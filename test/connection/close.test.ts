@@ -1,6 +1,6 @@
 // What becomes of things under way when their connection is closed: all of them end, whether they
 // wait for an answer, for a server to come back, or for the time of their next attempt.
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { LeaseKeepAliveResponse, RangeResponse, WatchResponse } from '../../src/api/gen/rpc.js'
 import { type Connection, connect } from '../../src/connection/connect.js'
 import { systemRandom } from '../../src/platform/random.js'
@@ -59,6 +59,19 @@ test('what waits for an answer ends with the connection', async () => {
   await connection.close()
   expect(await Promise.all(iterated)).toEqual([isOver, isOver])
   for (const error of await Promise.all(called)) expect(error.message).toEqual(closing)
+})
+
+test('calls with signals of their own leave nothing with the connection', async () => {
+  const answer = RangeResponse.encode(RangeResponse.fromPartial({})).finish()
+  await using server = await startFakeServer({ unary: { 'KV/Range': inTurn(answer) } })
+  await using connection = await connected(server.endpoint)
+  const { signal } = new AbortController()
+  await connection.kv.range({ key }, { signal })
+  // What is put together is remembered for as long as the connection's own signal lives.
+  const any = vi.spyOn(AbortSignal, 'any')
+  await connection.kv.range({ key }, { signal })
+  expect(any).not.toHaveBeenCalled()
+  any.mockRestore()
 })
 
 test('what waits for a server to come back ends with the connection', async () => {
