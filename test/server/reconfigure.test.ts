@@ -18,6 +18,7 @@ class Members implements Disposable {
     this.cluster = new Cluster({
       ...{ time: this.time, random: seededRandom(1), size, note: () => {}, bend: () => {} },
       ...{ snapshotCatchupEntries: 50, preVote: true, snapshotCount: 10_000, segmentBytes: 64_000 },
+      connectionAgeMs: 0,
       onFailure: (_, error) => {
         throw error
       },

@@ -3,6 +3,7 @@
 import { EtcdError } from '../../src/api/rpc-errors.js'
 import { RpcError } from '../../src/grpc/status.js'
 import type { Recovered } from '../../src/server/recover.js'
+import type { ServiceParts } from '../../src/server/rpc/parts.js'
 import { SimulatedNetwork } from './network.js'
 import { SimulatedMember, type Surroundings } from './simulated-member.js'
 import type { VirtualTime } from './virtual-time.js'
@@ -20,12 +21,17 @@ export interface ClusterParts {
   preVote: boolean
   snapshotCount: number
   segmentBytes: number
+  /** How old a connection is from its first moment, for those who ask before members change. */
+  connectionAgeMs: number
 }
 
 /** How often the operator looks who has been added. */
 const operatorMs = 500
 /** Members that are ever made: a removed one never comes back. */
 const everMax = 9
+
+/** With these nothing was proposed; with others nobody knows. */
+const refusals: ReadonlySet<string> = new Set(['unhealthy', 'memberNotEnoughStarted', 'noSpace'])
 
 /** No socket is ever opened for it: no host, so that whoever tries to is refused at once. */
 const urlOf = (number: number): string => `http://:${number}`
@@ -35,6 +41,8 @@ export class Cluster {
   readonly network: SimulatedNetwork
   readonly members: SimulatedMember[] = []
   readonly membersMax: number
+  /** Whose removal was asked for and not refused: it may be in a log, and happen any time. */
+  readonly #leaving = new Set<bigint>()
   readonly #around: Surroundings
   readonly #urls: readonly string[]
   readonly #initialCluster: string
@@ -42,7 +50,7 @@ export class Cluster {
   constructor(parts: ClusterParts) {
     const { time, random, size } = parts
     this.time = time
-    this.network = new SimulatedNetwork(time, random)
+    this.network = new SimulatedNetwork(time, random, parts.connectionAgeMs)
     this.membersMax = size + 2
     this.#around = { ...parts, network: this.network }
     this.#urls = Array.from({ length: everMax }, (_, at) => urlOf(at + 1))
@@ -64,6 +72,14 @@ export class Cluster {
     return leading.sort((a, b) => termOf(b) - termOf(a))[0]
   }
 
+  /** Members that went, as far as somebody knows. */
+  get removedCount(): number {
+    const counts = this.members.map(({ running }) => {
+      return running?.service.membership.removedIds().length ?? 0
+    })
+    return Math.max(...counts)
+  }
+
   /** Of a member that never was. */
   freeUrl(): string | undefined {
     return this.#urls.find((url) => this.members.every((member) => member.url !== url))
@@ -73,15 +89,37 @@ export class Cluster {
     this.#around.note(line)
   }
 
+  /** Removes on the member asked, which may refuse. */
+  remove({ reconfigurer }: ServiceParts, id: bigint): void {
+    this.#leaving.add(id)
+    const work = reconfigurer.remove(id).catch((error: unknown) => {
+      if (error instanceof EtcdError && refusals.has(error.code)) this.#leaving.delete(id)
+      throw error
+    })
+    tolerate(work)
+  }
+
+  /** Voters whom nobody has wished away: those who are left whatever becomes of other changes. */
+  stayingVoters(): bigint[] {
+    const list = this.leader()?.running?.service.membership.list() ?? []
+    const staying = list.filter(({ id, isLearner }) => !isLearner && !this.#leaving.has(id))
+    return staying.map(({ id }) => id)
+  }
+
   /** Starts whoever was added and has no process yet; removes whose disk is broken. */
   operate(): void {
     const service = this.leader()?.running?.service
-    if (service === undefined) return
-    const { membership, reconfigurer } = service
     const broken = this.members.find(({ isDamaged, isGone }) => isDamaged && isGone)?.id
-    if (broken !== undefined && membership.member(broken) !== undefined) {
-      tolerate(reconfigurer.remove(broken))
+    if (broken !== undefined && service?.membership.member(broken) !== undefined) {
+      tolerate(service.reconfigurer.remove(broken))
     }
+    // Those who know of somebody new may be too few to elect a leader without the new one.
+    for (const { running } of this.members) this.#startAdded(running?.service)
+  }
+
+  #startAdded(service: ServiceParts | undefined): void {
+    if (service === undefined) return
+    const { membership } = service
     for (const { id, peerUrls } of membership.list()) {
       const [url] = peerUrls
       if (url === undefined || this.members.some((member) => member.url === url)) continue

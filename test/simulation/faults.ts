@@ -190,10 +190,10 @@ function fillDisk(cluster: Cluster, random: RandomNumber): void {
   })
 }
 
-/** Once in a history: what the others have is enough until somebody takes its place. */
+/** Once in a history, and of three voters at least, whatever removals are under way. */
 function damageOne(cluster: Cluster, random: RandomNumber): void {
   if (cluster.members.some(({ isDamaged }) => isDamaged)) return
-  if ((cluster.leader()?.running?.service.membership.size ?? 0) < 3) return
+  if (cluster.stayingVoters().length < 3) return
   one(cluster, random)?.damage()
 }
 
@@ -252,6 +252,6 @@ function changeMembers(cluster: Cluster, random: RandomNumber): void {
   } else if (dice > 0 && url !== undefined && list.length < cluster.membersMax) {
     tolerate(reconfigurer.add([url], random(2) === 0))
   } else if (dice === 0 && someone !== undefined && list.length > 3 && !hasBroken) {
-    tolerate(reconfigurer.remove(someone))
+    cluster.remove(service, someone)
   }
 }

@@ -56,11 +56,13 @@ export class SimulatedNetwork {
   readonly #endpoints = new Map<bigint, Endpoint>()
   readonly #cuts = new Set<string>()
   readonly #holds = new Set<Hold>()
+  readonly #connectionAgeMs: number
   #healedMs = 0
 
-  constructor(time: VirtualTime, random: (limit: number) => number) {
+  constructor(time: VirtualTime, random: (limit: number) => number, connectionAgeMs: number) {
     this.#time = time
     this.#random = random
+    this.#connectionAgeMs = connectionAgeMs
   }
 
   /** Nothing goes from one to the other any more. */
@@ -143,7 +145,8 @@ export class SimulatedNetwork {
     const other = this.#endpoints.get(peer)
     if (other === undefined || isGone(other) || other.life.isPaused) return undefined
     if (this.#isCut(own.id, peer) || this.#isCut(peer, own.id)) return undefined
-    return Math.max(this.#healedMs, own.life.bornMs, other.life.bornMs)
+    const sinceMs = Math.max(this.#healedMs, own.life.bornMs, other.life.bornMs)
+    return sinceMs - this.#connectionAgeMs
   }
 
   #send(own: Endpoint, message: Message): void {

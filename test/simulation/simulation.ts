@@ -87,6 +87,8 @@ class Simulation {
   readonly #checks = new Checks()
   readonly #history = new History()
   readonly #cluster: Cluster
+  /** Members of the beginning. */
+  readonly #size: number
   readonly #clients: Client[]
   readonly #tenants: Tenant[]
   readonly #watchers: Watcher[]
@@ -110,10 +112,11 @@ class Simulation {
     this.#plot = plot ?? chosen
     const isSingle = this.#plot === oldEntry || random(3) === 0
     this.messageBytesMax = isSingle ? 1 : Number.POSITIVE_INFINITY
+    this.#size = this.#plot !== undefined || random(3) === 0 ? 5 : 3
     this.#cluster = new Cluster({
       time: this.#time,
       random,
-      size: this.#plot !== undefined || random(3) === 0 ? 5 : 3,
+      size: this.#size,
       note: (line) => this.#note(line),
       onFailure: ({ name }, error) => {
         this.#failure ??= new Error(`${name} cannot go on: ${error.stack}`)
@@ -123,6 +126,7 @@ class Simulation {
       preVote: this.#plot !== lateVotes && random(3) > 0,
       segmentBytes: [2_000, 10_000, 64_000_000][random(3)] ?? 2_000,
       snapshotCount: [10, 40, 10_000][random(3)] ?? 40,
+      connectionAgeMs: [0, 5_000][random(2)] ?? 0,
     })
     const { network, members } = this.#cluster
     network.onSend = (message) => this.#checks.onSend(message)
@@ -158,13 +162,14 @@ class Simulation {
       failure = error as Error
     }
     failure = this.#failure ?? failure
+    const figures = this.#figures()
     for (const member of this.#cluster.members) member.crash()
     return {
       seed: this.#seed,
       failure: failure && `${failure.message}\n${failure.stack}`,
       trace: this.#trace,
       digest: this.#digest,
-      figures: this.#figures(),
+      figures,
     }
   }
 
@@ -282,6 +287,8 @@ class Simulation {
       happened: this.#time.eventCount,
       virtualMs: Math.round(this.#time.now),
       members: this.#cluster.members.length,
+      added: this.#cluster.members.length - this.#size,
+      removed: this.#cluster.removedCount,
       applied: this.#checks.appliedIndex,
       leaders,
       hashes,
