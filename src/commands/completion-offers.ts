@@ -76,7 +76,7 @@ function operandsOf(path: string, commands: readonly string[]): Path['operands']
 }
 
 function pathOf(path: string, declared: readonly Command[], ...operands: Path['operands']): Path {
-  const options = declared.flatMap((command) => command.options)
+  const options = declared.flatMap((command) => command.options).filter(({ hidden }) => !hidden)
   const valued = options.filter(({ required, optional }) => required || optional)
   return {
     path,

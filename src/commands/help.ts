@@ -31,7 +31,8 @@ export function usageText(found: Found, table: readonly Entry[]): string {
     }))
     sections.push(`Available Commands:\n${commandRows(rows)}`)
   }
-  const local = [...declared.options.map(row), helpRow(path.at(-1) ?? 'tsctl')]
+  const shown = declared.options.filter(({ hidden }) => !hidden)
+  const local = [...shown.map(row), helpRow(path.at(-1) ?? 'tsctl')]
   sections.push(`Flags:\n${flagRows(local)}`)
   if (inherited !== undefined && inherited.options.length > 0) {
     sections.push(`Global Flags:\n${flagRows(inherited.options.map(row))}`)

@@ -1,6 +1,6 @@
 // server-flags.ts: the flags of a member, with the names, variables (ETCD_*) and texts of etcd. The
 // commands that start a server share them.
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { LogLevel } from '../platform/log.js'
 import type { ServerConfig } from '../server/config.js'
 import { authToken } from './auth-token.js'
@@ -20,6 +20,8 @@ interface ServerFlag {
     | '<version>'
     | undefined
   readonly about: string
+  /** A name from before etcd 3.6, which scripts may still use; help does not show it. */
+  readonly former?: string
   read(text: string): Partial<ServerConfig>
 }
 
@@ -75,9 +77,12 @@ const flags: readonly ServerFlag[] = [
   flag('snapshot-count', '<int>', 'entries between two checkpoints', (text) => ({
     snapshotCount: count(text),
   })),
-  flag('snapshot-catchup-entries', '<int>', 'entries kept for slow followers', (text) => ({
-    snapshotCatchupEntries: count(text),
-  })),
+  formerly(
+    'experimental-snapshot-catchup-entries',
+    flag('snapshot-catchup-entries', '<int>', 'entries kept for slow followers', (text) => ({
+      snapshotCatchupEntries: count(text),
+    })),
+  ),
   flag('quota-backend-bytes', '<int>', 'size of the database that raises an alarm', (text) => ({
     quotaBackendBytes: count(text),
   })),
@@ -90,9 +95,12 @@ const flags: readonly ServerFlag[] = [
   flag('max-concurrent-streams', '<int>', 'most calls on a connection', (text) => ({
     maxConcurrentStreams: count(text),
   })),
-  flag('watch-progress-notify-interval', '<duration>', 'between progress reports', (text) => ({
-    watchProgressNotifyIntervalMs: durationMs(text),
-  })),
+  formerly(
+    'experimental-watch-progress-notify-interval',
+    flag('watch-progress-notify-interval', '<duration>', 'between progress reports', (text) => ({
+      watchProgressNotifyIntervalMs: durationMs(text),
+    })),
+  ),
   flag('auto-compaction-mode', '<string>', 'periodic or revision', (text) => ({
     autoCompactionMode: oneOf(text, ['periodic', 'revision']),
   })),
@@ -102,9 +110,13 @@ const flags: readonly ServerFlag[] = [
   flag('experimental-initial-corrupt-check', undefined, 'compare data before serving', (text) => ({
     initialCorruptCheck: boolean(text),
   })),
-  flag('experimental-corrupt-check-time', '<duration>', 'between comparisons; 0: none', (text) => ({
-    corruptCheckTimeMs: durationMs(text),
-  })),
+  flag('feature-gates', '<string>', 'name=true,...; known: InitialCorruptCheck', featureGates),
+  formerly(
+    'experimental-corrupt-check-time',
+    flag('corrupt-check-time', '<duration>', 'between comparisons; 0: none', (text) => ({
+      corruptCheckTimeMs: durationMs(text),
+    })),
+  ),
   flag('listen-client-http-urls', '<urls>', 'where to serve HTTP apart from gRPC', (text) => ({
     listenClientHttpUrls: text === '' ? [] : list(text),
   })),
@@ -183,9 +195,11 @@ export interface ServerSettings {
 
 /** Declares the flags, less those that make no sense where a command decides by itself. */
 export function serverWords(command: Command, { except = [] as readonly string[] } = {}): Command {
-  for (const { name, value, about } of flags) {
+  for (const { name, value, about, former } of flags) {
     if (except.includes(name)) continue
-    command.option(`--${name}${value === undefined ? '' : ` ${value}`}`, about)
+    const placeholder = value === undefined ? '' : ` ${value}`
+    command.option(`--${name}${placeholder}`, about)
+    if (former !== undefined) command.addOption(new Option(`--${former}${placeholder}`).hideHelp())
   }
   return command
     .option('--auto-compaction-retention <string>', 'hours, a duration, or revisions; 0: off')
@@ -201,7 +215,7 @@ export function serverSettings(
   const given: Partial<ServerConfig> = {}
   for (const each of flags) {
     if (except.includes(each.name)) continue
-    const text = textOf(each.name, typed, env)
+    const text = textOf(each.name, typed, env) ?? (each.former && textOf(each.former, typed, env))
     if (text !== undefined) Object.assign(given, checked(each.name, text, each.read))
   }
   const mode = given.autoCompactionMode ?? 'periodic'
@@ -223,6 +237,10 @@ function flag(
   read: ServerFlag['read'],
 ): ServerFlag {
   return { name, value, about, read }
+}
+
+function formerly(former: string, now: ServerFlag): ServerFlag {
+  return { ...now, former }
 }
 
 function textOf(
@@ -262,6 +280,18 @@ function version(text: string): string {
 function compactionRetention(text: string, mode: ServerConfig['autoCompactionMode']): number {
   if (mode === 'revision') return count(text)
   return /^\d+$/.test(text) ? count(text) * 60 * 60 * 1000 : durationMs(text)
+}
+
+/** The texts are those of Kubernetes, whose list of gates etcd uses. */
+function featureGates(text: string): Partial<ServerConfig> {
+  const config: Partial<ServerConfig> = {}
+  for (const gate of text.split(',').filter((each) => each !== '')) {
+    const [name = '', value] = gate.split('=', 2)
+    if (value === undefined) throw new ValueError(`missing bool value for ${name}`)
+    if (name !== 'InitialCorruptCheck') throw new ValueError(`unrecognized feature gate: ${name}`)
+    config.initialCorruptCheck = boolean(value)
+  }
+  return config
 }
 
 function camelCase(name: string): string {

@@ -30,6 +30,11 @@ const cases: readonly (readonly [flag: string, text: string, config: Partial<Ser
   ['max-request-bytes', '1000', { maxRequestBytes: 1000 }],
   ['max-txn-ops', '9', { maxTxnOps: 9 }],
   ['watch-progress-notify-interval', '90s', { watchProgressNotifyIntervalMs: 90_000 }],
+  ['experimental-watch-progress-notify-interval', '9s', { watchProgressNotifyIntervalMs: 9_000 }],
+  ['feature-gates', 'InitialCorruptCheck=true', { initialCorruptCheck: true }],
+  ['corrupt-check-time', '4m', { corruptCheckTimeMs: 240_000 }],
+  ['experimental-corrupt-check-time', '4m', { corruptCheckTimeMs: 240_000 }],
+  ['experimental-snapshot-catchup-entries', '7', { snapshotCatchupEntries: 7 }],
   ['auto-compaction-mode', 'revision', { autoCompactionMode: 'revision' }],
   ['enable-grpc-gateway', 'false', { enableGrpcGateway: false }],
   [
@@ -92,6 +97,8 @@ describe('refuses', () => {
   test.each([
     ['metrics', 'all', 'all is not one of basic, extensive'],
     ['max-txn-ops', 'many', 'strconv.ParseInt: parsing "many": invalid syntax'],
+    ['feature-gates', 'Nothing=true', 'unrecognized feature gate: Nothing'],
+    ['feature-gates', 'InitialCorruptCheck', 'missing bool value for InitialCorruptCheck'],
     ['auto-tls', 'maybe', 'strconv.ParseBool: parsing "maybe": invalid syntax'],
     ['initial-cluster-state', 'old', 'old is not one of new, existing'],
     ['log-level', 'loud', 'loud is not one of debug, info, warn, error'],
