@@ -1,6 +1,7 @@
 // answer.ts: reads from HTTP/2 how a call ended: from the first headers, which must be those of a
 // gRPC answer; from the trailers, which carry the status; or from the reset that came instead.
 import { constants, type IncomingHttpHeaders } from 'node:http2'
+import { isGrpcType } from './content-type.js'
 import { percentDecoded } from './percent.js'
 import { isStatusCode, RpcError, Status, type StatusCode, statusOfHttp } from './status.js'
 
@@ -16,12 +17,6 @@ export function foreignAnswer(headers: IncomingHttpHeaders): RpcError | undefine
     return new RpcError(statusOfHttp(http), details)
   }
   return new RpcError(Status.unknown, `transport: received unexpected content-type "${type}"`)
-}
-
-export function isGrpcType(type: string): boolean {
-  if (!type.startsWith('application/grpc')) return false
-  const next = type.charAt('application/grpc'.length)
-  return next === '' || next === '+' || next === ';'
 }
 
 /** The error that trailers (or trailers-only headers) stand for; undefined for status OK. */

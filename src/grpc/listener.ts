@@ -1,14 +1,13 @@
 // listener.ts: accepts connections on one address and sorts them by what the client speaks. Under
 // TLS the handshake (ALPN) decides; in plain text, and for TLS clients that negotiate nothing, the
-// first bytes do; HTTP/2 in plain text has its first frames looked at (opening.ts). What speaks
-// neither HTTP is logged and closed.
+// first bytes do. What speaks neither HTTP is logged and closed.
 import net from 'node:net'
 import tls from 'node:tls'
 import type { Clock } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
 import { type ServerTls, serverTlsOptions } from './address.js'
 import { type Protocol, protocolOf } from './first-bytes.js'
-import { emptySettings, judgeOpening } from './opening.js'
+import { preface } from './h2/frame-splitter.js'
 import { rejection, rejectionReason, rememberAddress } from './tls-rejection.js'
 
 /** A client that says nothing, or not enough, is not kept unsorted for longer than this. */
@@ -21,8 +20,7 @@ export type ListenAt =
 export interface ListenerOptions {
   readonly clock: Clock
   readonly log: Log
-  /** `needsRepair`: header blocks of this client are to go through a RepairingSocket. */
-  onHttp2(socket: net.Socket, needsRepair: boolean): void
+  onHttp2(socket: net.Socket): void
   onHttp1(socket: net.Socket): void
 }
 
@@ -121,31 +119,21 @@ export class Listener {
     this.#unsorted.add(socket)
     socket.on('error', ignore)
     let held: Buffer = Buffer.alloc(0)
-    let isGreeted = false
-    const settle = (protocol?: Protocol, bytes = held, needsRepair = false) => {
+    const settle = (protocol?: Protocol) => {
       limit.cancel()
       this.#unsorted.delete(socket)
       socket.off('readable', read)
       socket.off('close', close)
       if (protocol === undefined) return
-      socket.unshift(bytes)
-      this.#dispatch(socket, protocol, needsRepair)
+      socket.unshift(held)
+      this.#dispatch(socket, protocol)
     }
     const judge = (isOver = false) => {
       const protocol = protocolOf(held)
-      if (protocol === undefined) {
-        if (isOver) socket.destroy()
-        return
-      }
-      // Over TLS grpc-go's :authority is the name in the certificate, and sound.
-      if (protocol !== 'http2' || socket instanceof tls.TLSSocket) return settle(protocol)
-      const { next, bytes, needsRepair } = judgeOpening(held, isGreeted)
-      if (bytes !== undefined && (next === 'pass' || isOver)) settle('http2', bytes, needsRepair)
-      else if (next === 'refuse' || isOver) socket.destroy()
-      else if (next === 'greet') {
-        isGreeted = true
-        socket.write(emptySettings)
-      }
+      // Who begins to greet in HTTP/2 has no more time to say so than others.
+      if (protocol !== undefined && (protocol !== 'http2' || held.length >= preface.length)) {
+        settle(protocol)
+      } else if (isOver) socket.destroy()
     }
     const limit = this.#options.clock.after(silenceMs, () => judge(true))
     const close = () => settle()
@@ -162,11 +150,9 @@ export class Listener {
     socket.once('close', close)
   }
 
-  #dispatch(socket: net.Socket, protocol: Protocol, needsRepair = false): void {
+  #dispatch(socket: net.Socket, protocol: Protocol): void {
     if (protocol === 'http2') {
-      // node:http2 refuses TLS without ALPN, but this client has shown what it speaks.
-      if (socket instanceof tls.TLSSocket) socket.alpnProtocol = 'h2'
-      this.#options.onHttp2(socket, needsRepair)
+      this.#options.onHttp2(socket)
     } else if (protocol === 'http1') {
       this.#options.onHttp1(socket)
     } else {

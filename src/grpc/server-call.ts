@@ -1,10 +1,12 @@
 // server-call.ts: what every call has on the server, whatever its kind: metadata, a deadline, a
 // signal, and exactly one status at the end. Made for many small calls: what a handler may never
 // ask for (metadata, signal) is made when it asks.
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Clock, Timer } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
-import { frame, frames } from './frame.js'
+import { frames } from './frame.js'
+import type { Headers } from './h2/field-section.js'
+import type { HeaderField } from './h2/hpack-encoder.js'
+import { okTrailers, type Stream } from './h2/stream.js'
 import { type Metadata, metadataOf } from './metadata.js'
 import { percentEncoded } from './percent.js'
 import type { Peer, ServerSession } from './server-session.js'
@@ -33,16 +35,11 @@ export interface ServerCallParts {
 /** A larger answer counts as unread until it has left, a smaller one until its stream is closed. */
 const largeBytes = 64 * 1024
 
-const answerHeaders = { ':status': 200, 'content-type': 'application/grpc' }
-const withTrailers = { waitForTrailers: true, sendDate: false }
-const withoutBody = { endStream: true, sendDate: false }
-const okTrailers = { 'grpc-status': '0' }
-
 export class IncomingCall implements ServerCall {
   readonly path: string
   readonly peer: Peer
-  readonly stream: ServerHttp2Stream
-  readonly #headers: IncomingHttpHeaders
+  readonly stream: Stream
+  readonly #headers: Headers
   readonly #session: ServerSession
   readonly #parts: ServerCallParts
   #metadata: Metadata | undefined
@@ -52,24 +49,22 @@ export class IncomingCall implements ServerCall {
   #onAbort: ((reason: RpcError) => void) | undefined
   /** What its answer adds to the unread bytes of its session. */
   #unreadBytes = 0
+  /** Called when the stream is closed. */
+  #onClosed: (() => void)[] | undefined
   isOver = false
 
-  constructor(
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    session: ServerSession,
-    parts: ServerCallParts,
-  ) {
+  constructor(stream: Stream, session: ServerSession, parts: ServerCallParts) {
     this.stream = stream
+    const { headers } = stream
     this.path = headers[':path'] ?? ''
     this.peer = session.peer
     this.#headers = headers
     this.#session = session
     this.#parts = parts
     session.callBegins()
-    stream.on('close', () => this.#onClose())
+    stream.owner = this
     const timeout = headers['grpc-timeout']
-    if (timeout !== undefined) this.#startDeadline(String(timeout))
+    if (timeout !== undefined) this.#startDeadline(timeout)
   }
 
   get metadata(): Metadata {
@@ -86,8 +81,7 @@ export class IncomingCall implements ServerCall {
   }
 
   get encoding(): string | undefined {
-    const encoding = this.#headers['grpc-encoding']
-    return encoding === undefined ? undefined : String(encoding)
+    return this.#headers['grpc-encoding']
   }
 
   /** One listener, told once when the signal aborts; costs less than the signal. */
@@ -99,16 +93,12 @@ export class IncomingCall implements ServerCall {
   /** The only message of a unary answer, and status OK. */
   reply(message: Uint8Array): void {
     if (!this.#begin()) return
-    const { stream } = this
     this.#session.noteSent()
     if (this.#unreadBytes === 0 && message.length > 0) {
       this.#unreadBytes = message.length
       this.#session.noteAnswer(message.length)
     }
-    if (message.length >= largeBytes) stream.once('finish', () => this.#answerLeft())
-    stream.on('wantTrailers', sendOk)
-    stream.respond(answerHeaders, withTrailers)
-    stream.end(frame(message))
+    this.stream.reply(message)
   }
 
   roomFor(bytes: number): Promise<void> | undefined {
@@ -119,19 +109,25 @@ export class IncomingCall implements ServerCall {
         resolve()
       }
       const giveUp = () => reject(new RpcError(Status.canceled, 'context canceled'))
-      if (this.stream.closed || this.stream.destroyed) {
+      if (this.stream.isClosed) {
         giveUp()
         return
       }
       const answer = { bytes, make }
       if (this.#session.reserve(answer)) {
         // Nobody is left to read it: it must not be made when its turn comes.
-        this.stream.once('close', () => this.#session.withdraw(answer) && giveUp())
+        this.#onClosed ??= []
+        this.#onClosed.push(() => this.#session.withdraw(answer) && giveUp())
         return
       }
       const details = 'too many calls wait for earlier answers to be read'
       reject(new RpcError(Status.resourceExhausted, details))
     })
+  }
+
+  /** Of the stream: the answer was sent to its end. */
+  onSent(): void {
+    if (this.#unreadBytes >= largeBytes) this.#answerLeft()
   }
 
   #answerLeft(): void {
@@ -143,25 +139,15 @@ export class IncomingCall implements ServerCall {
   /** Some of the call's messages. False: the client takes no more now; wait for drain. */
   send(messages: readonly Uint8Array[]): boolean {
     this.#session.noteSent()
-    if (!this.stream.headersSent) this.stream.respond(answerHeaders, withTrailers)
     return this.stream.write(frames(messages))
   }
 
-  /**
-   * The status. What the client still sends is dropped. No RST_STREAM tells it to stop: on a busy
-   * connection nghttp2 would let that overtake the status; every gRPC client stops by itself.
-   */
+  /** The status. What the client still sends is dropped. */
   end(error: RpcError | undefined): void {
     if (!this.#begin()) return
     const { stream } = this
     this.#session.noteSent()
-    const trailers = error === undefined ? okTrailers : errorTrailers(error)
-    if (stream.headersSent) {
-      stream.on('wantTrailers', () => stream.sendTrailers(trailers))
-      stream.end()
-    } else {
-      stream.respond({ ...answerHeaders, ...trailers }, withoutBody)
-    }
+    stream.end(error === undefined ? okTrailers : errorTrailers(error))
     stream.resume()
   }
 
@@ -180,7 +166,7 @@ export class IncomingCall implements ServerCall {
     if (this.isOver) return false
     this.isOver = true
     this.#timer?.cancel()
-    return !this.stream.destroyed && !this.stream.closed
+    return !this.stream.isClosed
   }
 
   #startDeadline(text: string): void {
@@ -196,9 +182,11 @@ export class IncomingCall implements ServerCall {
     })
   }
 
-  #onClose(): void {
+  /** Of the stream: it is closed, by whomever. */
+  onClose(): void {
     this.#session.callEnds()
     this.#answerLeft()
+    for (const told of this.#onClosed ?? []) told()
     if (this.isOver) return
     this.isOver = true
     this.#timer?.cancel()
@@ -214,8 +202,11 @@ export class IncomingCall implements ServerCall {
   }
 }
 
-function errorTrailers(error: RpcError): Record<string, string> {
-  return { 'grpc-status': String(error.code), 'grpc-message': percentEncoded(error.details) }
+function errorTrailers(error: RpcError): HeaderField[] {
+  return [
+    ['grpc-status', String(error.code)],
+    ['grpc-message', percentEncoded(error.details)],
+  ]
 }
 
 /** The status that a call ends with when its handler threw this. */
@@ -228,8 +219,4 @@ export function rpcErrorOf(thrown: unknown): RpcError {
   const status = 'status' in thrown ? thrown.status : undefined
   if (isStatusCode(status) && status !== Status.ok) return new RpcError(status, text)
   return new RpcError(Status.unknown, text, { cause: thrown })
-}
-
-function sendOk(this: ServerHttp2Stream): void {
-  this.sendTrailers(okTrailers)
 }

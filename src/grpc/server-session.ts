@@ -2,11 +2,15 @@
 // whether it is still there, and whether it minds its manners about pings. The rule is grpc-go's:
 // a ping sooner than allowed is a strike, more than two strikes end the connection, and anything
 // that the server sends in between wipes them out.
-import { constants, type ServerHttp2Session } from 'node:http2'
 import type net from 'node:net'
 import tls from 'node:tls'
 import type { Clock } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
+import type { Connection } from './h2/connection.js'
+import type { ConnectionFault } from './h2/faults.js'
+import { errorCode } from './h2/frame-types.js'
+import { connectionOn } from './h2/socket.js'
+import type { Stream } from './h2/stream.js'
 import { KeepAlive } from './keepalive.js'
 import { Outlet } from './outlet.js'
 
@@ -28,8 +32,14 @@ const idlePingMs = 2 * 60 * 60 * 1000
 /** The answer to a ping, some window updates, and what TLS adds; more than that is an answer. */
 const controlBytesMax = 256
 
+/** Per call: more than the largest request that is accepted in practice would need to fly. */
+const streamWindowBytes = 1024 * 1024
+
 /** For all calls of a connection together; each call has its own, smaller window. */
 const sessionWindowBytes = 8 * 1024 * 1024
+
+/** Of a request, as HTTP/2 counts: 32 bytes a field beside the text. node:http2 allows as much. */
+const headerListBytesMax = 64 * 1024
 
 export interface ServerKeepalive {
   /** Client pings closer together than this are bad manners; three are a reason to part. */
@@ -52,6 +62,14 @@ export interface ServerSessionOptions {
   readonly keepalive: ServerKeepalive
   /** In the place of 256 MiB. */
   readonly unreadMaxBytes?: number
+  /** Default: no limit of its own (2^32 - 1). */
+  readonly maxConcurrentStreams?: number
+}
+
+/** Who is told of what happens. */
+export interface ServerSessionListener {
+  onStream(stream: Stream, session: ServerSession): void
+  onClose(session: ServerSession): void
 }
 
 interface WaitingAnswer {
@@ -61,7 +79,8 @@ interface WaitingAnswer {
 
 export class ServerSession {
   readonly peer: Peer
-  readonly #session: ServerHttp2Session
+  readonly socket: net.Socket
+  readonly #connection: Connection
   readonly #options: ServerSessionOptions
   readonly #keepAlive: KeepAlive
   #calls = 0
@@ -69,24 +88,38 @@ export class ServerSession {
   #unreadBytes = 0
   readonly #waiting: WaitingAnswer[] = []
   readonly #outlet: Outlet
-  #isParting = false
   #lastPing = Number.NEGATIVE_INFINITY
   readonly #bytesWritten: () => number
   #bytesAtPing = 0
 
-  constructor(session: ServerHttp2Session, socket: net.Socket, options: ServerSessionOptions) {
-    this.#session = session
+  constructor(socket: net.Socket, options: ServerSessionOptions, listener: ServerSessionListener) {
     this.#options = options
-    this.#bytesWritten = () => socket.bytesWritten
+    this.socket = socket
+    // What waits in this process has not left yet.
+    this.#bytesWritten = () => socket.bytesWritten - socket.writableLength
     this.peer = peerOf(socket)
-    session.setLocalWindowSize(sessionWindowBytes)
+    this.#connection = connectionOn(socket, {
+      streamsMax: options.maxConcurrentStreams ?? 2 ** 32 - 1,
+      streamWindowBytes,
+      connectionWindowBytes: sessionWindowBytes,
+      headerListBytesMax,
+      clock: options.clock,
+      onStream: (stream) => listener.onStream(stream, this),
+      onPing: () => this.#onPing(),
+      onFault: (fault) => this.#onFault(fault),
+      onClose: () => {
+        this.#stopTimers()
+        listener.onClose(this)
+      },
+    })
+    const ping = () => this.#connection.ping()
     this.#keepAlive = new KeepAlive({
       clock: options.clock,
       timeMs: options.keepalive.timeMs,
       timeoutMs: options.keepalive.timeoutMs,
       bytesRead: () => socket.bytesRead,
-      ping: () => session.ping(() => {}),
-      isWanted: () => !session.destroyed,
+      ping,
+      isWanted: () => !this.#connection.isOver,
       onDead: () => this.cut(),
     })
     this.#keepAlive.wake()
@@ -94,17 +127,12 @@ export class ServerSession {
       clock: options.clock,
       bytesRead: () => socket.bytesRead,
       bytesWritten: this.#bytesWritten,
-      ping: () => session.ping(() => {}),
+      ping,
       onStuck: () => {
-        options.log.debug('http2 session was over', { peer: this.peer.address })
+        options.log.debug('http2 session was stuck', { peer: this.peer.address })
         this.cut()
       },
     })
-    session.on('ping', () => this.#onPing())
-    session.on('error', (error) => {
-      options.log.debug('http2 session failed', { peer: this.peer.address, error: error.message })
-    })
-    session.once('close', () => this.#stopTimers())
   }
 
   /** Streams that are open, whether their request is here or not. */
@@ -172,12 +200,12 @@ export class ServerSession {
 
   /** No new calls; closes when those under way are over. */
   drain(): void {
-    if (!this.#session.closed) this.#session.close()
+    this.#connection.drain()
   }
 
   cut(): void {
     this.#stopTimers()
-    this.#session.destroy()
+    this.socket.destroy()
   }
 
   #stopTimers(): void {
@@ -186,7 +214,7 @@ export class ServerSession {
   }
 
   #onPing(): void {
-    if (this.#isParting) return
+    if (this.#connection.isOver) return
     const { clock, keepalive } = this.#options
     const now = clock.now()
     const isIdle = this.#calls === 0 && !keepalive.permitWithoutStream
@@ -199,11 +227,12 @@ export class ServerSession {
     if (now - this.#lastPing < dueMs) this.#strikes++
     this.#lastPing = now
     if (this.#strikes <= strikesMax) return
-    this.#isParting = true
     this.#options.log.warn('client pings too often', { peer: this.peer.address })
-    const reason = Buffer.from('too_many_pings')
-    this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, reason)
-    setImmediate(() => this.cut()) // once the frame is on its way
+    this.#connection.fail(errorCode.enhanceYourCalm, 'too_many_pings')
+  }
+
+  #onFault({ message }: ConnectionFault): void {
+    this.#options.log.debug('http2 session failed', { peer: this.peer.address, error: message })
   }
 }
 

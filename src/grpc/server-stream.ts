@@ -56,17 +56,19 @@ class Serving implements ServerStream {
     })
     const settings = { maxBytes, encoding: call.encoding, side: 'server' } as const
     const reader = new FrameReader(settings, (message) => this.#queue.push(message))
-    stream.on('data', (piece: Buffer) => {
-      const error = call.isOver ? undefined : reader.push(piece)
-      if (error !== undefined) this.#refuse(error)
-    })
-    stream.on('end', () => {
-      if (call.isOver || reader.isBetween) this.#queue.end()
-      else this.#refuse(new RpcError(Status.internal, 'unexpected EOF'))
-    })
-    stream.on('drain', () => {
-      for (const writer of this.#writers.splice(0)) writer.resolve()
-    })
+    stream.reader = {
+      onData: (piece) => {
+        const error = call.isOver ? undefined : reader.push(piece)
+        if (error !== undefined) this.#refuse(error)
+      },
+      onEnd: () => {
+        if (call.isOver || reader.isBetween) this.#queue.end()
+        else this.#refuse(new RpcError(Status.internal, 'unexpected EOF'))
+      },
+      onDrain: () => {
+        for (const writer of this.#writers.splice(0)) writer.resolve()
+      },
+    }
     call.onAbort((reason) => this.#abort(reason))
   }
 
@@ -92,10 +94,10 @@ class Serving implements ServerStream {
 
   write(...messages: Uint8Array[]): Promise<void> {
     const { stream, isOver } = this.#call
-    if (isOver || stream.destroyed) {
+    if (isOver || stream.isClosed) {
       return Promise.reject(new RpcError(Status.canceled, 'context canceled'))
     }
-    if (this.#call.send(messages) || stream.writableLength <= roomBytes) return Promise.resolve()
+    if (this.#call.send(messages) || stream.queuedBytes <= roomBytes) return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.#writers.push({ resolve, reject })
     })

@@ -14,17 +14,20 @@ export function serveUnary(call: IncomingCall, handle: UnaryHandler, maxBytes: n
     hasRequest = true
     if (!call.isOver) run(call, handle, request)
   })
-  call.stream.on('data', (piece: Buffer) => {
-    if (hasRequest || call.isOver) return
-    const error = reader.push(piece)
-    if (error !== undefined) call.end(error)
-  })
-  call.stream.on('end', () => {
-    if (hasRequest) return
-    // grpc-go's words for a request that ends before its message does, or without one.
-    const problem = reader.isBetween ? 'EOF' : 'unexpected EOF'
-    call.end(new RpcError(Status.unknown, problem))
-  })
+  call.stream.reader = {
+    onData(piece) {
+      if (hasRequest || call.isOver) return
+      const error = reader.push(piece)
+      if (error !== undefined) call.end(error)
+    },
+    onEnd() {
+      if (hasRequest) return
+      // grpc-go's words for a request that ends before its message does, or without one.
+      const problem = reader.isBetween ? 'EOF' : 'unexpected EOF'
+      call.end(new RpcError(Status.unknown, problem))
+    },
+    onDrain: ignore,
+  }
 }
 
 function run(call: IncomingCall, handle: UnaryHandler, request: Buffer): void {
@@ -42,3 +45,5 @@ function run(call: IncomingCall, handle: UnaryHandler, request: Buffer): void {
     call.fail(error)
   }
 }
+
+function ignore(): void {}

@@ -6,24 +6,15 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from 'node:http'
-import {
-  constants,
-  createServer as createHttp2Server,
-  type Http2Server,
-  Http2ServerRequest,
-  Http2ServerResponse,
-  type Http2Session,
-  type IncomingHttpHeaders,
-  type ServerHttp2Stream,
-} from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
-import { isGrpcType } from './answer.js'
+import { isGrpcType } from './content-type.js'
 import { type OnUpgrade, orAgain } from './declined-upgrade.js'
+import { foreignExchange } from './h2/foreign.js'
+import type { Stream } from './h2/stream.js'
 import { type ListenAt, Listener } from './listener.js'
-import { RepairingSocket } from './repairing-socket.js'
 import { IncomingCall } from './server-call.js'
 import { type ServerKeepalive, ServerSession } from './server-session.js'
 import { type StreamHandler, serveStream } from './server-stream.js'
@@ -37,9 +28,6 @@ export { rpcErrorOf, type ServerCall } from './server-call.js'
 export { type Peer, peerOf, type ServerKeepalive } from './server-session.js'
 export type { ServerStream, StreamHandler } from './server-stream.js'
 export type { UnaryHandler } from './server-unary.js'
-
-/** Per call: more than the largest request that is accepted in practice would need to fly. */
-const streamWindowBytes = 1024 * 1024
 
 export type Handler =
   | { readonly kind: 'unary'; readonly handle: UnaryHandler }
@@ -89,44 +77,15 @@ export function newGrpcServer(options: GrpcServerOptions): GrpcServer {
 class Server implements GrpcServer {
   readonly #options: GrpcServerOptions
   readonly #services: ReadonlySet<string | undefined>
-  readonly #http2: Http2Server
   /** Made for the first connection that speaks it. */
   #http1: HttpServer | undefined
   readonly #listeners = new Set<Listener>()
-  readonly #sessions = new Map<Http2Session, ServerSession>()
+  readonly #sessions = new Set<ServerSession>()
   #isClosing = false
 
   constructor(options: GrpcServerOptions) {
     this.#options = options
     this.#services = new Set([...options.handlers.keys()].map((path) => splitPath(path).service))
-    this.#http2 = createHttp2Server({
-      settings: {
-        initialWindowSize: streamWindowBytes,
-        maxConcurrentStreams: options.maxConcurrentStreams ?? 2 ** 32 - 1,
-      },
-      // In MB. The windows bound what comes in, write() what goes out; the default of 10 would
-      // refuse calls while a few large answers are on their way.
-      maxSessionMemory: 4096,
-      // The default of 128 refuses callers with much metadata, which grpc-go takes; node bounds
-      // the bytes of a header block to 64 KiB all the same.
-      maxHeaderListPairs: 1024,
-      // Calls above maxConcurrentStreams, counted over the life of a session, after which it ends.
-      // Go refuses them one by one for ever, and clients that share a connection among many may
-      // well try more often than the default of 100.
-      maxSessionRejectedStreams: 10_000,
-      // These are node's own values, and meant. Frames that are ignored before a session ends:
-      // nobody sends empty ones by the thousand. Entries of a SETTINGS frame: HTTP/2 has seven.
-      // Pings of ours without an answer: keepalive.ts and outlet.ts have one each.
-      maxSessionInvalidFrames: 1000,
-      maxSettings: 32,
-      maxOutstandingPings: 10,
-    })
-    this.#http2.on(
-      'stream',
-      (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
-        this.#onStream(stream, headers, raw)
-      },
-    )
   }
 
   async listen(at: ListenAt): Promise<{ port: number }> {
@@ -134,7 +93,7 @@ class Server implements GrpcServer {
     const listener = new Listener(at, {
       clock,
       log,
-      onHttp2: (socket, needsRepair) => this.#onHttp2(socket, needsRepair),
+      onHttp2: (socket) => this.#onHttp2(socket),
       onHttp1: (socket) => this.#onHttp1(socket),
     })
     const port = await listener.open(at)
@@ -143,7 +102,7 @@ class Server implements GrpcServer {
   }
 
   get open(): OpenCounts {
-    const sessions = [...this.#sessions.values()]
+    const sessions = [...this.#sessions]
     return {
       connections: [...this.#listeners].reduce((sum, { openCount }) => sum + openCount, 0),
       http2Sessions: sessions.length,
@@ -164,9 +123,9 @@ class Server implements GrpcServer {
     for (const listener of listeners) listener.stop()
     this.#isClosing = true
     this.#http1?.close()
-    for (const session of this.#sessions.values()) session.drain()
+    for (const session of this.#sessions) session.drain()
     const cut = () => {
-      for (const session of this.#sessions.values()) session.cut()
+      for (const session of this.#sessions) session.cut()
       for (const listener of listeners) listener.cut()
     }
     const timer = graceMs > 0 ? this.#options.clock.after(graceMs, cut) : undefined
@@ -205,28 +164,21 @@ class Server implements GrpcServer {
     return server
   }
 
-  #onHttp2(socket: Socket, needsRepair: boolean): void {
-    this.#http2.once('session', (session) => {
-      this.#sessions.set(session, new ServerSession(session, socket, this.#options))
-      session.once('close', () => this.#sessions.delete(session))
+  #onHttp2(socket: Socket): void {
+    const session = new ServerSession(socket, this.#options, {
+      onStream: (stream, session) => this.#onStream(stream, session),
+      onClose: (session) => this.#sessions.delete(session),
     })
-    // The session event comes before this returns.
-    this.#http2.emit('connection', needsRepair ? new RepairingSocket(socket) : socket)
+    this.#sessions.add(session)
   }
 
-  #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: string[]): void {
-    // Before all else: a session that fails takes its streams along, with an error each.
-    stream.on('error', ignore)
-    const session = stream.session === undefined ? undefined : this.#sessions.get(stream.session)
-    if (session === undefined) {
-      stream.close(constants.NGHTTP2_REFUSED_STREAM)
-      return
-    }
+  #onStream(stream: Stream, session: ServerSession): void {
+    const { headers } = stream
     if (!isGrpcType(headers['content-type'] ?? '') || headers[':method'] !== 'POST') {
-      this.#onForeign(stream, headers, raw)
+      this.#onForeign(stream, session)
       return
     }
-    const call = new IncomingCall(stream, headers, session, this.#options)
+    const call = new IncomingCall(stream, session, this.#options)
     const handler = this.#options.handlers.get(call.path)
     const { receiveMaxBytes } = this.#options
     if (call.isOver) stream.resume()
@@ -248,16 +200,15 @@ class Server implements GrpcServer {
   }
 
   /** Plain HTTP over HTTP/2: a curl that negotiated h2 under TLS wants /health as well. */
-  #onForeign(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: string[]): void {
-    const { http1 } = this.#options
+  #onForeign(stream: Stream, session: ServerSession): void {
+    const { http1, clock } = this.#options
     if (http1 === undefined) {
-      stream.respond({ ':status': 415 }, { endStream: true })
-      stream.close(constants.NGHTTP2_NO_ERROR)
+      stream.respond([[':status', '415']])
+      stream.end(undefined)
       return
     }
-    // Node's compatibility classes have the methods of their HTTP/1.1 namesakes, not their types.
-    const request = new Http2ServerRequest(stream, headers, {}, raw)
-    const response = new Http2ServerResponse(stream)
+    const { request, response } = foreignExchange(stream, session.socket, clock.wall())
+    // They have what our handlers use of their HTTP/1.1 namesakes, not their types.
     http1(request as unknown as IncomingMessage, response as unknown as ServerResponse)
   }
 }
@@ -277,5 +228,3 @@ function undecodable({ encoding }: IncomingCall): RpcError {
   const details = `grpc: Decompressor is not installed for grpc-encoding "${encoding}"`
   return new RpcError(Status.unimplemented, details)
 }
-
-function ignore(): void {}

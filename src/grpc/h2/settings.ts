@@ -1,0 +1,83 @@
+// settings.ts: the payload of SETTINGS (RFC 9113 §6.5): entries of an id (2 bytes) and a value (4).
+import { flood, protocolFault, sizeFault, windowFault } from './faults.js'
+import { defaultWindowBytes, framePayloadMax, largest31 } from './frame-types.js'
+
+const settingId = {
+  headerTableSize: 1,
+  enablePush: 2,
+  maxConcurrentStreams: 3,
+  initialWindowSize: 4,
+  maxFrameSize: 5,
+  maxHeaderListSize: 6,
+} as const
+
+const entryBytes = 6
+
+/** HTTP/2 has seven settings, extensions a few more; nobody has a reason to send hundreds. */
+const entriesMax = 32
+
+/** What a client wants of a server. Others of its settings are about what servers do not do. */
+export interface PeerSettings {
+  readonly headerTableBytes: number
+  readonly streamWindowBytes: number
+}
+
+export const defaultPeerSettings: PeerSettings = {
+  headerTableBytes: 4096,
+  streamWindowBytes: defaultWindowBytes,
+}
+
+/** The settings as they are after a frame; a later entry overrules an earlier one. */
+export function settingsAfter(
+  before: PeerSettings,
+  bytes: Buffer,
+  from: number,
+  end: number,
+): PeerSettings {
+  const size = end - from
+  if (size % entryBytes !== 0) throw sizeFault('SETTINGS', size)
+  if (size > entriesMax * entryBytes) throw flood('settings')
+  let { headerTableBytes, streamWindowBytes } = before
+  for (let at = from; at < end; at += entryBytes) {
+    const value = bytes.readUInt32BE(at + 2)
+    switch (bytes.readUInt16BE(at)) {
+      case settingId.headerTableSize:
+        headerTableBytes = value
+        break
+      case settingId.enablePush:
+        if (value > 1) throw protocolFault(`ENABLE_PUSH ${value}`)
+        break
+      case settingId.initialWindowSize:
+        if (value > largest31) throw windowFault('new streams')
+        streamWindowBytes = value
+        break
+      case settingId.maxFrameSize:
+        if (value < framePayloadMax || value > 2 ** 24 - 1) {
+          throw protocolFault(`MAX_FRAME_SIZE ${value}`)
+        }
+        break // larger frames than all take are of no use here
+      default: // not for a server, or unknown: to be ignored
+    }
+  }
+  return { headerTableBytes, streamWindowBytes }
+}
+
+export interface OwnSettings {
+  readonly streamsMax: number
+  readonly streamWindowBytes: number
+  readonly headerListBytesMax: number
+}
+
+export function settingsPayload(own: OwnSettings): Buffer {
+  const entries = [
+    [settingId.maxConcurrentStreams, own.streamsMax],
+    [settingId.initialWindowSize, own.streamWindowBytes],
+    [settingId.maxHeaderListSize, own.headerListBytesMax],
+  ] as const
+  const payload = Buffer.alloc(entries.length * entryBytes)
+  entries.forEach(([id, value], i) => {
+    payload.writeUInt16BE(id, i * entryBytes)
+    payload.writeUInt32BE(value, i * entryBytes + 2)
+  })
+  return payload
+}
