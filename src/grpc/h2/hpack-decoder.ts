@@ -33,7 +33,7 @@ interface KnownBlock {
   readonly section: FieldSection
 }
 
-/** Continuation bytes of a number. Four give 2^28, more than any size or index that can be meant. */
+/** Bytes of a number after its first. Four give 2^28, more than any size that can be meant. */
 const continuationBytesMax = 4
 
 export class HpackDecoder {

@@ -1,5 +1,5 @@
-// hpack-encoder.ts: writes the header blocks of a server's answers (RFC 7541 §6). A gRPC server says
-// the same few things over and over, so a field goes into the client's table the first time, and is
+// hpack-encoder.ts: writes the header blocks of a server's answers (RFC 7541 §6). A gRPC server
+// says the same few things over and over, so a field goes into the table the first time, and is
 // one byte from then on.
 //
 // The table is filled once and then left: nothing that would push another field out goes in. So the
