@@ -24,6 +24,14 @@ const tableFieldBytesMax = 512
 /** A number takes at most so many bytes. */
 const numberBytesMax = 5
 
+/** Headers and trailers of calls that go well are two; they are looked through for each. */
+const knownBlocksMax = 4
+
+interface KnownBlock {
+  readonly fields: readonly HeaderField[]
+  readonly block: Buffer
+}
+
 export class HpackEncoder {
   /** Of the client's table. We do not ask for more than every client has. */
   #tableBytesMax = defaultTableBytes
@@ -33,8 +41,10 @@ export class HpackEncoder {
   #count = 0
   /** The client has to be told that its table was emptied, and of its new size. */
   #isResized = false
-  /** Blocks by the array that was asked for, as long as they stay the same. */
-  #known = new WeakMap<readonly HeaderField[], Buffer>()
+  /** Blocks of numbers only, by the array that was asked for; emptied when numbers change. */
+  #known: KnownBlock[] = []
+  /** Which of them goes next. */
+  #turn = 0
 
   /**
    * Every block must be sent, in the order in which they were made: the client's table follows
@@ -42,10 +52,7 @@ export class HpackEncoder {
    * which nobody may change. Names and values must be what HTTP allows, a character a byte.
    */
   encode(fields: readonly HeaderField[]): Buffer {
-    if (!this.#isResized) {
-      const known = this.#known.get(fields)
-      if (known !== undefined) return known
-    }
+    for (const known of this.#known) if (known.fields === fields) return known.block
     let sizeMax = 2 * numberBytesMax
     for (const [name, value] of fields) sizeMax += 3 * numberBytesMax + name.length + value.length
     const block = Buffer.allocUnsafe(sizeMax)
@@ -53,8 +60,8 @@ export class HpackEncoder {
     const start = at
     for (const field of fields) at = this.#field(block, at, field)
     const written = block.subarray(0, at)
-    // Numbers only: nothing went into the table, and nothing is as long as what a caller was told.
-    if (start === 0 && at === fields.length) this.#known.set(fields, written)
+    // A byte a field: numbers, and nothing that is to be said once only.
+    if (start === 0 && at === fields.length) this.#remember(fields, written)
     return written
   }
 
@@ -67,7 +74,13 @@ export class HpackEncoder {
     this.#tableBytes = 0
     this.#count = 0
     this.#earlier.clear()
-    this.#known = new WeakMap()
+    this.#known = []
+    this.#turn = 0
+  }
+
+  #remember(fields: readonly HeaderField[], block: Buffer): void {
+    this.#known[this.#turn] = { fields, block }
+    this.#turn = (this.#turn + 1) % knownBlocksMax
   }
 
   /**
@@ -86,7 +99,7 @@ export class HpackEncoder {
     if (!isFieldName(name.replace(/^:/, '')) || !isFieldValue(value)) {
       throw new TypeError(`no header field: ${JSON.stringify([name, value])}`)
     }
-    const nameIndex = staticIndexes.get(name)?.values().next().value ?? 0
+    const nameIndex = staticNames.get(name) ?? 0
     const isForTable = this.#enter(name, value)
     const end = putNumber(block, at, isForTable ? 0x40 : 0, isForTable ? 6 : 4, nameIndex)
     return putText(block, nameIndex === 0 ? putText(block, end, name) : end, value)
@@ -106,12 +119,13 @@ export class HpackEncoder {
     const values = this.#earlier.get(name) ?? new Map<string, number>()
     values.set(value, this.#count++)
     this.#earlier.set(name, values)
-    this.#known = new WeakMap() // what was there has another number now
+    this.#known = [] // what was there has another number now
+    this.#turn = 0
     return true
   }
 }
 
-/** By name and value. The first of a name's numbers stands for the name. */
+/** By name and value. */
 const staticIndexes: ReadonlyMap<string, ReadonlyMap<string, number>> = (() => {
   const indexes = new Map<string, Map<string, number>>()
   staticFields.forEach((field, index) => {
@@ -122,6 +136,11 @@ const staticIndexes: ReadonlyMap<string, ReadonlyMap<string, number>> = (() => {
   })
   return indexes
 })()
+
+/** Of a name's numbers the first. */
+const staticNames: ReadonlyMap<string, number> = new Map(
+  [...staticIndexes].map(([name, values]) => [name, Math.min(...values.values())]),
+)
 
 /** In the lower `bits` of a byte whose upper ones are `pattern`, and as many more as it needs. */
 function putNumber(block: Buffer, start: number, pattern: number, bits: number, n: number): number {

@@ -1,5 +1,5 @@
-// huffman.test.ts: the Huffman code of HPACK, by codes as RFC 7541 prints them, and ends that are no
-// padding. For all bytes see hpack-interop.test.ts.
+// huffman.test.ts: the Huffman code of HPACK, by codes as RFC 7541 prints them, and ends that are
+// no padding. For all bytes see hpack-interop.test.ts.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { HpackError } from '../../../src/grpc/h2/hpack-error.js'
