@@ -67,8 +67,8 @@ export class HpackDecoder {
     if (known !== undefined && isEqual(known.bytes, block, from, end)) return known.section
     const table = this.#known
     const section = this.#read(block, from, end)
-    // Joined values and incomplete lists are as long as the client likes.
-    if (this.#known === table && !section.isJoined && !section.isTooLarge) {
+    // Joined values are kept by nobody else, and are as long as the client likes.
+    if (this.#known === table && !section.isJoined) {
       this.#known[place] = { bytes: Buffer.from(block.subarray(from, end)), section }
     }
     return section

@@ -53,7 +53,7 @@ export class DynamicTable {
   /** `bytesMax` is also the most that resize() may ask for. */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
-    this.#placesMax = Math.floor(bytesMax / fieldOverheadBytes) + 1
+    this.#placesMax = Math.floor(bytesMax / fieldOverheadBytes)
   }
 
   get bytes(): number {

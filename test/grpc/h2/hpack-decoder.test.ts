@@ -157,6 +157,7 @@ describe('HpackDecoder', () => {
     ['an index behind the static table, when nothing is there', 'be'],
     ['the name of such an index', '7e 01 61'],
     ['a change of the table after a field', '82 20'],
+    ['such a change that could be taken for a field', '82 21 01 61'],
     ['a table larger than allowed', '3f e2 1f'], // 4097
     ['a number without end', 'ff 80 80 80 80 80 80 80 80 80 80 00'],
     ['a number that is too large', 'ff ff ff ff ff 0f'],
@@ -226,7 +227,9 @@ describe('HpackDecoder', () => {
         [n, n - 1, n - 2].filter((m) => m >= 0).map((m) => String.fromCharCode(0x61 + (m % 26))),
       )
     }
-    expect(() => headersOf(decoder, 'c1')).toThrow(HpackError)
+    for (let index = 65; index < 127; index++) {
+      expect(() => decodeAll(decoder, Buffer.from([0x80 | index]))).toThrow(HpackError)
+    }
   })
 
   test('does not take a block for one before it that came to another table', () => {
@@ -238,6 +241,15 @@ describe('HpackDecoder', () => {
     expect(headersOf(decoder, 'be')).toEqual({ a: '2' })
     headersOf(decoder, '20')
     expect(() => headersOf(decoder, 'be')).toThrow(HpackError)
+  })
+
+  test('remembers what a block says, unless that is longer than what the table holds', () => {
+    const decoder = newDecoder()
+    headersOf(decoder, custom)
+    expect(decodeAll(decoder, hex('82be'))).toBe(decodeAll(decoder, hex('82be')))
+    const twice = decodeAll(decoder, hex('bebe'))
+    expect({ ...twice.headers }).toEqual({ 'custom-key': 'custom-header, custom-header' })
+    expect(decodeAll(decoder, hex('bebe'))).not.toBe(twice)
   })
 
   test('reads where it is told to, and keeps nothing of the buffer', () => {

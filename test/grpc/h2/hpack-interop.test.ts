@@ -1,5 +1,5 @@
-// hpack-interop.test.ts: header blocks between ours and node:http2, which has those of nghttp2: what
-// its client writes is read, and it reads what is written here.
+// hpack-interop.test.ts: header blocks between ours and node:http2, which has those of nghttp2:
+// what its client writes is read, and it reads what is written here.
 import { once } from 'node:events'
 import http2 from 'node:http2'
 import fc from 'fast-check'

@@ -109,7 +109,8 @@ export async function seenByServer(blocks: readonly Buffer[]): Promise<unknown[]
   const seen: unknown[] = []
   const server = http2.createServer()
   server.on('stream', (stream, headers) => {
-    seen[(Number(stream.id) - 1) / 2] = Object.fromEntries(Object.entries(headers)) // without its symbols
+    // Without its symbols.
+    seen[(Number(stream.id) - 1) / 2] = Object.fromEntries(Object.entries(headers))
     stream.on('error', () => {})
     stream.respond({ ':status': 200 }, { endStream: true })
   })
