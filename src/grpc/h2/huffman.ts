@@ -71,23 +71,30 @@ const hasSymbol = 0x100
 const forbidden = 0xffff_ffff
 
 interface Machine {
-  /** By state times 16 plus the next four bits. */
+  readonly nodes: readonly Node[]
+  /**
+   * By state times 16 plus the next four bits. 0: not worked out yet, as most never are; whoever
+   * comes back to the root has a symbol.
+   */
   readonly steps: Uint32Array
   /** By state: whether a string may end there, after less than a byte of ones. */
   readonly mayEnd: Uint8Array
 }
 
 function machineOf(nodes: readonly Node[]): Machine {
-  const steps = new Uint32Array(nodes.length * 16)
-  for (let state = 0; state < nodes.length; state++) {
-    for (let bits = 0; bits < 16; bits++) steps[state * 16 + bits] = stepOf(nodes, state, bits)
-  }
   const mayEnd = new Uint8Array(nodes.length)
   for (let at = 0, ones = 0; ones < 8; ones++) {
     mayEnd[at] = 1
     at = (nodes[at] as Node)[1]
   }
-  return { steps, mayEnd }
+  return { nodes, steps: new Uint32Array(nodes.length * 16), mayEnd }
+}
+
+function workedOut({ nodes, steps }: Machine, place: number): number {
+  const step = stepOf(nodes, place >>> 4, place & 15)
+  if (step === forbidden) throw new HpackError('the code for the end of a string')
+  steps[place] = step
+  return step
 }
 
 function stepOf(nodes: readonly Node[], state: number, bits: number): number {
@@ -118,11 +125,11 @@ export function huffmanDecoded(bytes: Buffer, from: number, end: number): string
   let state = 0
   for (let at = from; at < end; at++) {
     const byte = bytes[at] as number
-    const upper = steps[state * 16 + (byte >>> 4)] as number
-    if (upper === forbidden) throw new HpackError('the code for the end of a string')
+    const first = state * 16 + (byte >>> 4)
+    const upper = steps[first] || workedOut(machine, first)
     if ((upper & hasSymbol) !== 0) out[fill++] = upper
-    const lower = steps[(upper >>> stateShift) * 16 + (byte & 15)] as number
-    if (lower === forbidden) throw new HpackError('the code for the end of a string')
+    const second = (upper >>> stateShift) * 16 + (byte & 15)
+    const lower = steps[second] || workedOut(machine, second)
     if ((lower & hasSymbol) !== 0) out[fill++] = lower
     state = lower >>> stateShift
   }
