@@ -9,6 +9,7 @@ import type { Log } from '../platform/log.js'
 import type { Connection } from './h2/connection.js'
 import type { ConnectionFault } from './h2/faults.js'
 import { errorCode } from './h2/frame-types.js'
+import { unlimited } from './h2/settings.js'
 import { connectionOn } from './h2/socket.js'
 import type { Stream } from './h2/stream.js'
 import { KeepAlive } from './keepalive.js'
@@ -62,7 +63,7 @@ export interface ServerSessionOptions {
   readonly keepalive: ServerKeepalive
   /** In the place of 256 MiB. */
   readonly unreadMaxBytes?: number
-  /** Default: no limit of its own (2^32 - 1). */
+  /** Default: no limit. */
   readonly maxConcurrentStreams?: number
 }
 
@@ -99,7 +100,7 @@ export class ServerSession {
     this.#bytesWritten = () => socket.bytesWritten - socket.writableLength
     this.peer = peerOf(socket)
     this.#connection = connectionOn(socket, {
-      streamsMax: options.maxConcurrentStreams ?? 2 ** 32 - 1,
+      streamsMax: options.maxConcurrentStreams ?? unlimited,
       streamWindowBytes,
       connectionWindowBytes: sessionWindowBytes,
       headerListBytesMax,

@@ -40,7 +40,7 @@ export interface GrpcServerOptions {
   /** Whether it took a connection of HTTP/1.1 over, to speak what its client asks for. */
   readonly upgrade?: OnUpgrade
   readonly receiveMaxBytes: number
-  /** Per connection. Default: no limit of its own (2^32 - 1). */
+  /** Per connection. Default: no limit. */
   readonly maxConcurrentStreams?: number
   readonly keepalive: ServerKeepalive
   /** How much of its answers a client may leave unread before its calls wait. Default: 256 MiB. */

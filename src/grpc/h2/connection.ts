@@ -2,19 +2,11 @@
 // serves them, bytes out. It knows no socket, so that a test can hold one in its hand; socket.ts
 // puts it on one.
 //
-// Errors of a stream reset it and leave the rest alone; errors of the connection are thrown as
-// ConnectionFault anywhere below receive(), which says GOAWAY and ends everything.
+// What no connection survives is thrown as a ConnectionFault anywhere below receive(), which says
+// GOAWAY and ends everything. What a stream does not survive is a matter of stream-table.ts.
 import type { Clock, Timer } from '../../platform/clock.js'
 import { Allowance } from './allowance.js'
-import {
-  ConnectionFault,
-  flood,
-  protocolFault,
-  sizeFault,
-  windowFault,
-  withoutPadding,
-} from './faults.js'
-import { requestFault, trailersFault } from './field-section.js'
+import { ConnectionFault, flood, protocolFault, sizeFault, windowFault } from './faults.js'
 import { type FrameHead, FrameSplitter } from './frame-splitter.js'
 import {
   defaultWindowBytes,
@@ -24,16 +16,16 @@ import {
   frameType,
   largest31,
 } from './frame-types.js'
-import { type HeaderBlock, HeaderBlocks } from './header-blocks.js'
-import { Outflow, type Sink } from './outflow.js'
-import { ReceiveWindow } from './receive-window.js'
+import { HeaderBlocks } from './header-blocks.js'
+import type { Outflow, Sink } from './outflow.js'
 import {
   defaultPeerSettings,
   type OwnSettings,
   settingsAfter,
   settingsPayload,
 } from './settings.js'
-import { type Carrier, type Fields, Stream } from './stream.js'
+import type { Stream } from './stream.js'
+import { StreamTable } from './stream-table.js'
 
 /** What lies around unread by a client that goes on to ask: it is not listened to meanwhile. */
 const unreadBytesMax = 1024 * 1024
@@ -76,7 +68,7 @@ type Phase =
   | 'draining'
   | 'over'
 
-export class Connection implements Carrier {
+export class Connection {
   readonly #options: ConnectionOptions
   readonly #transport: Transport
   readonly #outflow: Outflow
@@ -84,28 +76,33 @@ export class Connection implements Carrier {
     return this.#onFrame(head, bytes, from, end)
   })
   readonly #blocks: HeaderBlocks
-  readonly #streams = new Map<number, Stream>()
-  readonly #resets: Allowance
+  readonly #streams: StreamTable
   readonly #settingsFrames: Allowance
-  readonly #emptyFrames: Allowance
   #phase: Phase = 'open'
-  #lastId = 0
   #hasSettings = false
   #peer = defaultPeerSettings
-  readonly #receiveWindow: ReceiveWindow
   #isPaused = false
   #timer: Timer | undefined
 
   constructor(transport: Transport, options: ConnectionOptions) {
     this.#transport = transport
     this.#options = options
-    this.#outflow = new Outflow({ sink: transport, onEnded: (stream) => this.#onSideEnded(stream) })
-    this.#blocks = new HeaderBlocks(options.headerListBytesMax)
     const allowance = { ...trifles, clock: options.clock }
-    this.#resets = new Allowance(allowance)
     this.#settingsFrames = new Allowance(allowance)
-    this.#emptyFrames = new Allowance(allowance)
-    this.#receiveWindow = new ReceiveWindow(options.connectionWindowBytes)
+    const parts = {
+      sink: transport,
+      emptyFrames: new Allowance(allowance),
+      resets: new Allowance(allowance),
+    }
+    this.#streams = new StreamTable(parts, {
+      ...options,
+      onStream: (stream) => options.onStream(stream),
+      onIdle: () => this.#onIdle(),
+      // Calls under way go on; a client with a reason for so many dials again.
+      onTooManyResets: () => this.#part(errorCode.enhanceYourCalm),
+    })
+    this.#outflow = this.#streams.outflow
+    this.#blocks = new HeaderBlocks(options.headerListBytesMax)
     this.#outflow.control(frameType.settings, 0, 0, settingsPayload(options))
     const more = options.connectionWindowBytes - defaultWindowBytes
     if (more > 0) this.#outflow.number(frameType.windowUpdate, 0, more)
@@ -169,56 +166,33 @@ export class Connection implements Carrier {
   /** The client broke the rules: all its calls end now. */
   fail(code: ErrorCode, debug = ''): void {
     if (this.isOver) return
-    this.#goaway(this.#lastId, code, debug)
+    this.#goaway(this.#streams.lastId, code, debug)
     this.#finish()
-  }
-
-  reply(stream: Stream, message: Uint8Array): boolean {
-    return this.#outflow.reply(stream, message)
-  }
-
-  respond(stream: Stream, headers: Fields): void {
-    this.#outflow.respond(stream, headers)
-  }
-
-  send(stream: Stream): void {
-    this.#outflow.send(stream)
-  }
-
-  consumed(stream: Stream, bytes: number): void {
-    this.#giveBack(bytes)
-    if (stream.isRemoteDone || stream.isClosed) return
-    const more = stream.receiveWindow.giveBack(bytes)
-    if (more > 0) this.#outflow.number(frameType.windowUpdate, stream.id, more)
-  }
-
-  reset(stream: Stream, code: ErrorCode): void {
-    this.#outflow.number(frameType.reset, stream.id, code)
-    this.#close(stream)
   }
 
   #onFrame(head: FrameHead, bytes: Buffer, from: number, end: number): boolean {
     const { type, stream } = head
     if (!this.#hasSettings) {
-      if (type !== frameType.settings) throw protocolFault('the first frame is not SETTINGS')
+      const isSettings = type === frameType.settings && (head.flags & flag.ack) === 0
+      if (!isSettings) throw protocolFault('the first frame is not SETTINGS')
       this.#hasSettings = true
     }
     this.#blocks.check(head)
     switch (type) {
       case frameType.data:
-        this.#onData(head, bytes, from, end)
+        this.#streams.onData(head, bytes, from, end)
         break
       case frameType.headers:
-        this.#onBlock(this.#blocks.begin(head, bytes, from, end))
+        this.#streams.onBlock(this.#blocks.begin(head, bytes, from, end))
         break
       case frameType.continuation:
-        this.#onBlock(this.#blocks.goOn(head, bytes, from, end))
+        this.#streams.onBlock(this.#blocks.goOn(head, bytes, from, end))
         break
       case frameType.priority:
-        this.#onPriority(stream, bytes, from, end)
+        this.#streams.onPriority(stream, bytes, from, end)
         break
       case frameType.reset:
-        this.#onReset(stream, end - from)
+        this.#streams.onReset(stream, end - from)
         break
       case frameType.settings:
         this.#onSettings(head, bytes, from, end)
@@ -240,99 +214,6 @@ export class Connection implements Carrier {
     return !this.isOver
   }
 
-  #onData({ stream: id, flags }: FrameHead, bytes: Buffer, start: number, stop: number): void {
-    if (id === 0) throw protocolFault('DATA on no stream')
-    const { from, end } = withoutPadding(flags, bytes, start, stop)
-    const isEnd = (flags & flag.endStream) !== 0
-    if (start === stop && !isEnd && !this.#emptyFrames.take()) throw flood('empty frames')
-    // Padding counts, too (RFC 9113 §6.9.1).
-    const size = stop - start
-    if (!this.#receiveWindow.take(size)) throw windowFault('the connection')
-    const stream = this.#openStream(id)
-    const problem = stream && dataProblem(stream, { size, contentBytes: end - from, isEnd })
-    if (stream === undefined || problem !== undefined) {
-      this.#giveBack(size)
-      this.#outflow.number(frameType.reset, id, problem ?? errorCode.streamClosed)
-      if (stream !== undefined) this.#close(stream)
-      return
-    }
-    const paddingBytes = size - (end - from)
-    if (paddingBytes > 0) this.consumed(stream, paddingBytes)
-    if (end > from) stream.receive(bytes.subarray(from, end))
-    if (isEnd) this.#onRemoteEnd(stream)
-    // Our answer is complete, and the client still sends: it need not (RFC 9113 §8.1).
-    else if (stream.isLocalDone && end > from) stream.reset(errorCode.none)
-  }
-
-  #onBlock(block: HeaderBlock | undefined): void {
-    if (block === undefined) return // it goes on
-    const { stream: id, section, isEnd } = block
-    if ((id & 1) === 0) throw protocolFault('a stream of an even number')
-    const known = this.#streams.get(id)
-    if (known !== undefined) {
-      this.#onTrailers(known, block)
-      return
-    }
-    if (id <= this.#lastId) throw new ConnectionFault(errorCode.streamClosed, 'HEADERS again')
-    const problem = this.#problemOf(block)
-    if (this.#phase !== 'draining') this.#lastId = id
-    if (problem !== undefined) {
-      this.#outflow.number(frameType.reset, id, problem)
-      return
-    }
-    const windows = {
-      send: this.#peer.streamWindowBytes,
-      receive: this.#options.streamWindowBytes,
-    }
-    const stream = new Stream(this, id, section.headers, windows)
-    this.#streams.set(id, stream)
-    if (isEnd && !stream.expects(0, true)) {
-      stream.reset(errorCode.protocol)
-      return
-    }
-    this.#options.onStream(stream)
-    if (isEnd) this.#onRemoteEnd(stream)
-  }
-
-  /** Why a request is not served. */
-  #problemOf({ section, isSelfDependent }: HeaderBlock): ErrorCode | undefined {
-    if (this.#phase === 'draining') return errorCode.refusedStream
-    if (this.#streams.size >= this.#options.streamsMax) return errorCode.refusedStream
-    if (section.isTooLarge) return errorCode.enhanceYourCalm
-    const isMalformed = isSelfDependent || requestFault(section) !== undefined
-    return isMalformed ? errorCode.protocol : undefined
-  }
-
-  #onTrailers(stream: Stream, { section, isEnd }: HeaderBlock): void {
-    if (stream.isRemoteDone) stream.reset(errorCode.streamClosed)
-    else if (section.isTooLarge) stream.reset(errorCode.enhanceYourCalm)
-    else if (!isEnd || trailersFault(section) !== undefined || !stream.expects(0, true)) {
-      stream.reset(errorCode.protocol)
-    } else this.#onRemoteEnd(stream)
-  }
-
-  /** It is still looked at, though nobody has to keep to it (RFC 9113 §5.3.2). */
-  #onPriority(id: number, bytes: Buffer, from: number, end: number): void {
-    if (id === 0) throw protocolFault('PRIORITY on no stream')
-    const isItself = end - from === 5 && (bytes.readUInt32BE(from) & 0x7fff_ffff) === id
-    if (end - from === 5 && !isItself) return
-    const code = isItself ? errorCode.protocol : errorCode.frameSize
-    const stream = this.#streams.get(id)
-    if (stream !== undefined) stream.reset(code)
-    else if (id <= this.#lastId) this.#outflow.number(frameType.reset, id, code)
-    // A reset must not name a stream that nobody opened.
-    else throw new ConnectionFault(code, 'PRIORITY')
-  }
-
-  #onReset(id: number, size: number): void {
-    if (size !== 4) throw sizeFault('RST_STREAM', size)
-    const stream = this.#openStream(id)
-    if (stream === undefined) return
-    this.#close(stream)
-    // Calls under way go on; a client with a reason for so many dials again.
-    if (!this.#resets.take()) this.#part(errorCode.enhanceYourCalm)
-  }
-
   #onSettings({ stream, flags }: FrameHead, bytes: Buffer, from: number, end: number): void {
     if (stream !== 0) throw protocolFault('SETTINGS on a stream')
     if ((flags & flag.ack) !== 0) {
@@ -346,14 +227,7 @@ export class Connection implements Carrier {
       this.#outflow.limitTable(this.#peer.headerTableBytes)
     }
     this.#outflow.control(frameType.settings, flag.ack, 0)
-    // Of streams that are open, too; it may well make their windows negative (RFC 9113 §6.9.2).
-    const more = this.#peer.streamWindowBytes - before.streamWindowBytes
-    if (more === 0) return
-    for (const stream of this.#streams.values()) {
-      stream.sendWindow += more
-      if (stream.sendWindow > largest31) throw windowFault('a stream')
-      if (more > 0) this.#outflow.send(stream)
-    }
+    this.#streams.resizeSendWindows(this.#peer.streamWindowBytes)
   }
 
   #onPing({ stream, flags }: FrameHead, bytes: Buffer, from: number, end: number): void {
@@ -370,60 +244,23 @@ export class Connection implements Carrier {
   #onWindowUpdate(id: number, bytes: Buffer, from: number, end: number): void {
     if (end - from !== 4) throw sizeFault('WINDOW_UPDATE', end - from)
     const more = bytes.readUInt32BE(from) & 0x7fff_ffff
-    if (id === 0) {
-      if (more === 0) throw protocolFault('WINDOW_UPDATE by nothing')
-      if (!this.#outflow.grow(more)) throw windowFault('the connection')
-      return
-    }
-    const stream = this.#openStream(id)
-    if (stream === undefined) return
-    stream.sendWindow += more
-    if (more === 0) stream.reset(errorCode.protocol)
-    else if (stream.sendWindow > largest31) stream.reset(errorCode.flowControl)
-    else this.#outflow.send(stream)
+    if (id !== 0) this.#streams.onWindowUpdate(id, more)
+    else if (more === 0) throw protocolFault('WINDOW_UPDATE by nothing')
+    else if (!this.#outflow.grow(more)) throw windowFault('the connection')
   }
 
-  /** Undefined: it is closed. That it was never open is a fault. */
-  #openStream(id: number): Stream | undefined {
-    const stream = this.#streams.get(id)
-    if (stream === undefined && (id === 0 || id > this.#lastId || (id & 1) === 0)) {
-      // While calls are refused, clients may have gone on with some before they knew.
-      if (this.#phase !== 'draining' || (id & 1) === 0) throw protocolFault(`stream ${id} is idle`)
-    }
-    return stream
-  }
-
-  #onRemoteEnd(stream: Stream): void {
-    stream.receiveEnd()
-    this.#onSideEnded(stream)
-  }
-
-  #onSideEnded(stream: Stream): void {
-    if (stream.isRemoteDone && stream.isLocalDone) this.#close(stream)
-  }
-
-  #close(stream: Stream): void {
-    if (stream.isClosed) return
-    this.#streams.delete(stream.id)
-    this.#outflow.forget(stream)
-    this.#giveBack(stream.close())
-    if (this.#streams.size > 0) return
+  #onIdle(): void {
     if (this.#phase === 'warned') this.#part(errorCode.none)
     else if (this.#phase === 'draining') this.#finish()
-  }
-
-  /** Of the connection's window. */
-  #giveBack(bytes: number): void {
-    const more = bytes > 0 ? this.#receiveWindow.giveBack(bytes) : 0
-    if (more > 0) this.#outflow.number(frameType.windowUpdate, 0, more)
   }
 
   /** Refuses calls from now on, and ends with the last of those that are open. */
   #part(code: ErrorCode): void {
     if (this.#phase === 'draining' || this.isOver) return
     this.#phase = 'draining'
+    this.#streams.isRefusing = true
     this.#timer?.cancel()
-    this.#goaway(this.#lastId, code)
+    this.#goaway(this.#streams.lastId, code)
     if (this.#streams.size === 0) this.#finish()
   }
 
@@ -450,22 +287,9 @@ export class Connection implements Carrier {
 
   #endAll(): void {
     this.#phase = 'over'
-    this.#outflow.close()
-    const streams = [...this.#streams.values()]
-    this.#streams.clear()
-    for (const stream of streams) stream.close()
+    this.#streams.closeAll()
   }
 }
 
 /** Tells the answer to this ping from others. */
 const goawayPing = Buffer.from('goodbye!', 'latin1')
-
-/** Why data that came end their stream. */
-function dataProblem(
-  stream: Stream,
-  { size, contentBytes, isEnd }: { size: number; contentBytes: number; isEnd: boolean },
-): ErrorCode | undefined {
-  if (stream.isRemoteDone) return errorCode.streamClosed
-  if (!stream.receiveWindow.take(size)) return errorCode.flowControl
-  return stream.expects(contentBytes, isEnd) ? undefined : errorCode.protocol
-}

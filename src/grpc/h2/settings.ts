@@ -62,18 +62,21 @@ export function settingsAfter(
   return { headerTableBytes, streamWindowBytes }
 }
 
+export const unlimited = 2 ** 32 - 1
+
 export interface OwnSettings {
+  /** At once. `unlimited` is not said. */
   readonly streamsMax: number
   readonly streamWindowBytes: number
   readonly headerListBytesMax: number
 }
 
 export function settingsPayload(own: OwnSettings): Buffer {
-  const entries = [
-    [settingId.maxConcurrentStreams, own.streamsMax],
+  const entries: (readonly [id: number, value: number])[] = [
     [settingId.initialWindowSize, own.streamWindowBytes],
     [settingId.maxHeaderListSize, own.headerListBytesMax],
-  ] as const
+  ]
+  if (own.streamsMax < unlimited) entries.push([settingId.maxConcurrentStreams, own.streamsMax])
   const payload = Buffer.alloc(entries.length * entryBytes)
   entries.forEach(([id, value], i) => {
     payload.writeUInt16BE(id, i * entryBytes)
