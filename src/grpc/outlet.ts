@@ -1,8 +1,7 @@
-// outlet.ts: finds connections that are over and do not know it. When a client breaks the rules of
-// HTTP/2 in some ways, nghttp2 says GOAWAY, takes nothing in any more and lets nothing out, and
-// node:http2 tells nobody; not even the client's hanging up is noticed then. So who has been silent
-// for a while is sent a ping. Whether it is answered does not matter here (keepalive.ts): only that
-// it leaves. A client that took nothing for as long is cut off in the same way.
+// outlet.ts: finds connections that let nothing out: the client takes nothing of what waits for
+// it, and says nothing either. What it says would not be heard once much waits (h2/connection.ts
+// stops reading then), so not even its hanging up is noticed. So who has been silent for a while is
+// sent a ping. Whether it is answered does not matter here (keepalive.ts): only that it leaves.
 //
 // One ping for each silence: a connection that was found sound is asked again when something came.
 import type { Clock, Timer } from '../platform/clock.js'

@@ -1,6 +1,6 @@
 // receive-window.ts: how much a peer may still send, on a stream or on the whole connection. What
-// was received is given back when it is no longer held, and the peer is told when half a window came
-// together: few frames, and it never has to stop.
+// was received is given back when it is no longer held, and the peer is told when half a window
+// came together: few frames, and it never has to stop.
 
 export class ReceiveWindow {
   readonly #size: number
