@@ -95,6 +95,7 @@ export class Outflow {
 
   /** Sends of a stream what can go. */
   send(stream: Stream): void {
+    if (stream.isLocalDone) return // its window may still grow
     if (stream.queuedBytes > 0 && (this.#ring.size > 0 || this.#isBlocked)) {
       this.#ring.add(stream)
       return

@@ -12,6 +12,7 @@ export function connectionOn(socket: Socket, options: SocketOptions): Connection
   const connection: Connection = new Connection(new SocketTransport(socket, drained), options)
   socket.on('data', (piece: Buffer) => connection.receive(piece))
   socket.on('drain', drained)
+  socket.on('error', ignore) // whoever accepted the socket says so; the end is told by close
   socket.on('close', () => {
     connection.closed()
     options.onClose()
@@ -65,3 +66,5 @@ class SocketTransport implements Transport {
     this.#socket.destroy()
   }
 }
+
+function ignore(): void {}

@@ -71,6 +71,7 @@ export class Stream {
   /** What is left of a content-length; undefined: the client named none. */
   #expectedBytes: number | undefined
   #isPaused = false
+  #isEndHanded = false
   #held: Buffer[] = []
 
   constructor(
@@ -144,7 +145,7 @@ export class Stream {
       if (piece === undefined) break
       this.#hand(piece)
     }
-    if (this.isRemoteDone && !this.#isPaused && !this.isClosed) this.reader?.onEnd()
+    if (this.isRemoteDone) this.#handEnd()
   }
 
   /** Of the connection: so much content came. False: it is not what content-length says. */
@@ -163,7 +164,7 @@ export class Stream {
   /** Of the connection: nothing more comes. */
   receiveEnd(): void {
     this.isRemoteDone = true
-    if (!this.#isPaused && !this.isClosed) this.reader?.onEnd()
+    this.#handEnd()
   }
 
   /** Of the connection: over, by whomever. Returns the bytes that nobody will read. */
@@ -179,6 +180,12 @@ export class Stream {
 
   get #isWritable(): boolean {
     return !this.isClosed && !this.isLocalDone && !this.isEnding
+  }
+
+  #handEnd(): void {
+    if (this.#isPaused || this.isClosed || this.#isEndHanded) return
+    this.#isEndHanded = true
+    this.reader?.onEnd()
   }
 
   #hand(piece: Buffer): void {

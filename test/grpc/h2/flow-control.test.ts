@@ -66,6 +66,16 @@ describe('what we send', () => {
     expect(one?.isClosed).toBe(true)
   })
 
+  test('a window that grows when the answer is complete changes nothing', async () => {
+    const end = await InMemory.greeted()
+    await end.says(head(1))
+    end.streams[0]?.reply(Buffer.from('x'))
+    expect(await end.hears()).toHaveLength(3)
+    expect(
+      await end.says(number(windowUpdate, 1, 1000), setting(initialWindow, 100_000)),
+    ).toHaveLength(1)
+  })
+
   test('streams that wait for the connection take turns, a frame each', async () => {
     const end = await withCalls(3)
     await end.says(setting(initialWindow, 2 ** 20))
@@ -154,6 +164,23 @@ describe('what we take', () => {
     expect(seen).toMatchObject({ text: '', isEnded: false })
     stream?.resume()
     expect(seen).toMatchObject({ text: 'last', isEnded: true })
+  })
+
+  test('the end is told once, however often it is paused and resumed', async () => {
+    const end = await InMemory.greeted()
+    await end.says(head(1), data(1, 'last', 1))
+    const [stream] = end.streams
+    let ends = 0
+    const reader = { onData() {}, onEnd: () => ends++, onDrain() {} }
+    await end.says(head(3))
+    const other = end.streams[1]
+    if (other !== undefined) other.reader = reader
+    await end.says(data(3, 'x', 1))
+    for (const each of [stream, other]) {
+      each?.pause()
+      each?.resume()
+    }
+    expect(ends).toBe(1)
   })
 
   test('what a closed stream held, and what comes for it, is given back to the connection', async () => {
