@@ -152,7 +152,7 @@ const bans: readonly Ban[] = [
   {
     what: /\bas unknown as\b/,
     why: 'narrow where the value enters',
-    // Node's compatibility classes for HTTP/2 have the methods of HTTP/1.1 and not their types.
+    // Requests over HTTP/2 have the methods of those of HTTP/1.1 and not their types.
     except: (file) => !isSource(file) || file.name === 'src/grpc/server.ts',
   },
   { what: /[\w)\]]!(?=[.;,)\]}\s]|$)(?!\s*=)/, why: 'no `!`: check, or say why', except: never },
