@@ -112,15 +112,15 @@ describe('a store that is full', () => {
     await client.maintenance.alarm({ action: 1, memberID, alarm: 2 })
     const key = bytes('k')
     const writes = [
-      client.kv.put({ key }),
-      client.kv.deleteRange({ key }),
-      client.kv.txn({ success: [{ request_delete_range: { key } }] }),
-      client.kv.compact({ revision: '1' }),
-      client.lease.leaseGrant({ TTL: '10' }),
-      client.lease.leaseRevoke({ ID: '1' }),
+      () => client.kv.put({ key }),
+      () => client.kv.deleteRange({ key }),
+      () => client.kv.txn({ success: [{ request_delete_range: { key } }] }),
+      () => client.kv.compact({ revision: '1' }),
+      () => client.lease.leaseGrant({ TTL: '10' }),
+      () => client.lease.leaseRevoke({ ID: '1' }),
     ]
     for (const write of writes) {
-      expect((await failure(write)).message).toBe('etcdserver: corrupt cluster')
+      expect((await failure(write())).message).toBe('etcdserver: corrupt cluster')
     }
     expect((await client.kv.range({ key })).header).toBeDefined()
     await client.maintenance.alarm({ action: 2, memberID, alarm: 2 })
