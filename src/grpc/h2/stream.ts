@@ -5,6 +5,7 @@
 // side resets it, it is closed and its owner is told, once.
 import type { Headers } from './field-section.js'
 import type { ErrorCode } from './frame-types.js'
+import { HeldBytes } from './held-bytes.js'
 import type { HeaderField } from './hpack-encoder.js'
 import { ReceiveWindow } from './receive-window.js'
 
@@ -72,7 +73,7 @@ export class Stream {
   #expectedBytes: number | undefined
   #isPaused = false
   #isEndHanded = false
-  #held: Buffer[] = []
+  readonly #held = new HeldBytes()
 
   constructor(
     carrier: Carrier,
@@ -172,8 +173,8 @@ export class Stream {
     this.isClosed = true
     this.queue = []
     this.queuedBytes = 0
-    const unreadBytes = this.#held.reduce((sum, { length }) => sum + length, 0)
-    this.#held = []
+    const unreadBytes = this.#held.bytes
+    this.#held.clear()
     this.owner?.onClose()
     return unreadBytes
   }

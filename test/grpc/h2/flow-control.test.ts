@@ -154,6 +154,23 @@ describe('what we take', () => {
     expect(seen.text).toBe('a'.repeat(600) + 'b'.repeat(400))
   })
 
+  test('what comes in bytes while it is paused is handed on in few pieces', async () => {
+    const end = await InMemory.greeted({ ...large, streamWindowBytes: 65_535 })
+    await end.says(head(1))
+    const [stream] = end.streams
+    const seen = { text: '', pieces: 0 }
+    const onData = (piece: Buffer) => {
+      seen.text += piece.toString()
+      seen.pieces++
+    }
+    if (stream !== undefined) stream.reader = { onData, onEnd() {}, onDrain() {} }
+    stream?.pause()
+    await end.says(...Array.from({ length: 5000 }, (_, i) => data(1, String(i % 10))))
+    stream?.resume()
+    expect(seen.text).toBe('0123456789'.repeat(500))
+    expect(seen.pieces).toBeLessThan(10)
+  })
+
   test('the end of a request waits behind what is held', async () => {
     const end = await InMemory.greeted()
     await end.says(head(1))
