@@ -41,6 +41,7 @@ export interface StreamTableParts {
   readonly sink: Sink
   /** Frames of DATA without data. */
   readonly emptyFrames: Allowance
+  /** Calls that the client takes back, or has us give up by breaking their rules. */
   readonly resets: Allowance
 }
 
@@ -133,7 +134,10 @@ export class StreamTable implements Carrier {
     if (stream === undefined || problem !== undefined) {
       this.#giveBack(size)
       this.outflow.number(frameType.reset, id, problem ?? errorCode.streamClosed)
-      if (stream !== undefined) this.#close(stream)
+      if (stream !== undefined) {
+        this.#close(stream)
+        this.#countReset()
+      }
       return
     }
     const paddingBytes = size - (end - from)
@@ -167,7 +171,7 @@ export class StreamTable implements Carrier {
     const stream = new Stream(this, id, section.headers, windows)
     this.#streams.set(id, stream)
     if (isEnd && !stream.expects(0, true)) {
-      stream.reset(errorCode.protocol)
+      this.#giveUp(stream, errorCode.protocol)
       return
     }
     this.#options.onStream(stream)
@@ -184,10 +188,10 @@ export class StreamTable implements Carrier {
   }
 
   #onTrailers(stream: Stream, { section, isEnd }: HeaderBlock): void {
-    if (stream.isRemoteDone) stream.reset(errorCode.streamClosed)
-    else if (section.isTooLarge) stream.reset(errorCode.enhanceYourCalm)
+    if (stream.isRemoteDone) this.#giveUp(stream, errorCode.streamClosed)
+    else if (section.isTooLarge) this.#giveUp(stream, errorCode.enhanceYourCalm)
     else if (!isEnd || trailersFault(section) !== undefined || !stream.expects(0, true)) {
-      stream.reset(errorCode.protocol)
+      this.#giveUp(stream, errorCode.protocol)
     } else this.#onRemoteEnd(stream)
   }
 
@@ -198,7 +202,7 @@ export class StreamTable implements Carrier {
     if (end - from === 5 && !isItself) return
     const code = isItself ? errorCode.protocol : errorCode.frameSize
     const stream = this.#streams.get(id)
-    if (stream !== undefined) stream.reset(code)
+    if (stream !== undefined) this.#giveUp(stream, code)
     else if (id <= this.#lastId) this.outflow.number(frameType.reset, id, code)
     // A reset must not name a stream that nobody opened.
     else throw new ConnectionFault(code, 'PRIORITY')
@@ -209,15 +213,15 @@ export class StreamTable implements Carrier {
     const stream = this.#openStream(id)
     if (stream === undefined) return
     this.#close(stream)
-    if (!this.#resets.take()) this.#options.onTooManyResets()
+    this.#countReset()
   }
 
   onWindowUpdate(id: number, more: number): void {
     const stream = this.#openStream(id)
     if (stream === undefined) return
     stream.sendWindow += more
-    if (more === 0) stream.reset(errorCode.protocol)
-    else if (stream.sendWindow > largest31) stream.reset(errorCode.flowControl)
+    if (more === 0) this.#giveUp(stream, errorCode.protocol)
+    else if (stream.sendWindow > largest31) this.#giveUp(stream, errorCode.flowControl)
     else this.outflow.send(stream)
   }
 
@@ -229,6 +233,19 @@ export class StreamTable implements Carrier {
       if (!this.isRefusing || (id & 1) === 0) throw protocolFault(`stream ${id} is idle`)
     }
     return stream
+  }
+
+  /**
+   * The client broke a rule of the stream. It counts as if it had taken the call back: otherwise
+   * handlers could be started and left without end by who has us reset their streams.
+   */
+  #giveUp(stream: Stream, code: ErrorCode): void {
+    stream.reset(code)
+    this.#countReset()
+  }
+
+  #countReset(): void {
+    if (!this.#resets.take()) this.#options.onTooManyResets()
   }
 
   #onRemoteEnd(stream: Stream): void {

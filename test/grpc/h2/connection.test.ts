@@ -325,6 +325,25 @@ describe('floods', () => {
     expect(end.isEnded).toBe(true)
   })
 
+  test.each([
+    ['a window that grows by nothing', (id: number) => number(windowUpdate, id, 0)],
+    ['a window that grows too large', (id: number) => number(windowUpdate, id, 2 ** 31 - 1)],
+    ['data after the end', (id: number) => data(id, 'x')],
+    ['headers after the end', (id: number) => head(id, { flags: 5, fields: [['x-a', '1']] })],
+    ['a priority that is too short', (id: number) => frameBytes(priority, { stream: id })],
+  ])('calls that we have to reset, for %s, count like those taken back', async (_, fault) => {
+    const end = await InMemory.greeted()
+    await end.says(head(1, { flags: 5 }))
+    const pairs = Array.from({ length: 1001 }, (_, i) => [
+      head(3 + 2 * i, { flags: 5 }),
+      fault(3 + 2 * i),
+    ])
+    const answers = await end.says(...pairs.flat())
+    expect(answers.at(-1)?.type).toBe(goaway)
+    expect(answers.at(-1)?.payload.readUInt32BE(4)).toBe(code.calm)
+    expect(end.streams[0]?.isClosed).toBe(false)
+  })
+
   test('taken back as slowly as people do, they may be any number', async () => {
     const end = await InMemory.greeted()
     for (let i = 0; i < 3000; i++) {
