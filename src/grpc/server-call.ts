@@ -32,6 +32,9 @@ export interface ServerCallParts {
   readonly receiveMaxBytes: number
 }
 
+/** No timer can be set for longer: 24 days. A client that gives more ends the call itself. */
+const deadlineMsMax = 2 ** 31 - 1
+
 /** A larger answer counts as unread until it has left, a smaller one until its stream is closed. */
 const largeBytes = 64 * 1024
 
@@ -175,6 +178,7 @@ export class IncomingCall implements ServerCall {
       this.end(new RpcError(Status.internal, `malformed grpc-timeout: ${text}`))
       return
     }
+    if (timeoutMs > deadlineMsMax) return
     this.#timer = this.#parts.clock.after(timeoutMs, () => {
       const error = new RpcError(Status.deadlineExceeded, 'context deadline exceeded')
       this.end(error)

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ServerCall, ServerStream } from '../../src/grpc/server.js'
 import { RpcError, Status } from '../../src/grpc/status.js'
+import { systemClock } from '../../src/platform/clock.js'
 import { chat, collect, echo, failure, gate, open, serve } from './ends.js'
 import { ManualClock } from './manual-clock.js'
 
@@ -335,6 +336,20 @@ describe('deadlines and cancellation', () => {
     clock.advance(5000)
     expect(await call).toMatchObject({ code: 4, details: 'context deadline exceeded' })
     expect(await reason.opened).toMatchObject({ code: 4 })
+  })
+
+  test('a deadline further away than timers can be set is left to the client', async () => {
+    const delays: number[] = []
+    const after = (delayMs: number, callback: () => void) => {
+      delays.push(delayMs)
+      return systemClock.after(delayMs, callback)
+    }
+    const { address } = await serve({ '/t.S/Echo': echo }, { clock: { ...systemClock, after } })
+    const channel = open(address, { clock: new ManualClock() })
+    for (const deadlineMs of [2 ** 31 - 1000, 2 ** 31 + 1000]) {
+      expect(await channel.unary('/t.S/Echo', hello, { deadlineMs })).toEqual(hello)
+    }
+    expect(Math.max(...delays)).toBe(2_147_483_000) // sent as whole seconds
   })
 
   test('a deadline that has passed fails without a call', async () => {
