@@ -39,8 +39,11 @@ const trifles = { burst: 1000, perSecond: 33 }
 /** A client that does not answer the ping behind a first GOAWAY gets the second without it. */
 const goawayPingMs = 5_000
 
-/** How long a client that was told to go may take to hang up. */
+/** How long a client that was told to go may take to hang up, when it has its answers. */
 const lingerMs = 1_000
+
+/** How often it may be given as long again while the last answers of its calls still leave. */
+const lingersMax = 60
 
 export interface Transport extends Sink {
   /** Nothing is read from now on, or again. */
@@ -122,7 +125,7 @@ export class Connection {
       this.#options.onFault(error)
       this.fail(error.code)
     }
-    if (this.#outflow.pendingBytes > unreadBytesMax && !this.#isPaused) {
+    if (this.#outflow.pendingBytes > unreadBytesMax && !this.#isPaused && !this.isOver) {
       this.#isPaused = true
       this.#transport.pause()
     }
@@ -167,7 +170,7 @@ export class Connection {
   fail(code: ErrorCode, debug = ''): void {
     if (this.isOver) return
     this.#goaway(this.#streams.lastId, code, debug)
-    this.#finish()
+    this.#finish(1)
   }
 
   #onFrame(head: FrameHead, bytes: Buffer, from: number, end: number): boolean {
@@ -273,16 +276,24 @@ export class Connection {
   }
 
   /** The last frame was handed over. A client that does not hang up is cut off. */
-  #finish(): void {
+  #finish(lingers = lingersMax): void {
     if (this.isOver) return
     this.#phase = 'over'
     this.#timer?.cancel()
     this.#outflow.flush()
     this.#transport.end()
-    this.#timer = this.#options.clock.after(lingerMs, () => this.#transport.destroy())
+    this.#linger(lingers)
     this.#endAll()
     // What comes is dropped; unread, it would have the kernel take back the GOAWAY.
     if (this.#isPaused) this.#transport.resume()
+  }
+
+  /** Answers may have been handed over that a slow client takes its time for. */
+  #linger(times: number): void {
+    this.#timer = this.#options.clock.after(lingerMs, () => {
+      if (times > 1 && this.#transport.pendingBytes > 0) this.#linger(times - 1)
+      else this.#transport.destroy()
+    })
   }
 
   #endAll(): void {

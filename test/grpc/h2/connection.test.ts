@@ -411,4 +411,44 @@ describe('going away', () => {
     expect(end.streams[0]?.isClosed).toBe(true)
     expect(end.clock.pendingCount).toBe(0)
   })
+
+  test('a slow client gets the last answer whole, and is cut off a second later', async () => {
+    const end = await InMemory.greeted()
+    await end.says(head(1, { flags: 5 }))
+    end.connection.drain()
+    await end.hears()
+    end.isStuck = true
+    end.streams[0]?.reply(Buffer.alloc(10_000))
+    await end.hears()
+    expect(end.isEnded).toBe(true)
+    end.clock.advance(10_000)
+    expect(end.isDestroyed).toBe(false)
+    end.drain()
+    end.clock.advance(1000)
+    expect(end.isDestroyed).toBe(true)
+  })
+
+  test('one that never reads it is not waited for for ever', async () => {
+    const end = await InMemory.greeted()
+    await end.says(head(1, { flags: 5 }))
+    end.connection.drain()
+    end.isStuck = true
+    end.streams[0]?.reply(Buffer.alloc(10_000))
+    await end.hears()
+    end.clock.advance(60_000)
+    expect(end.isDestroyed).toBe(true)
+    expect(end.clock.pendingCount).toBe(0)
+  })
+
+  test('one that broke the rules is not waited for, whatever waits for it', async () => {
+    const end = await InMemory.greeted()
+    end.isStuck = true
+    const pings = Array<Buffer>(1000).fill(frameBytes(ping, { payload: Buffer.alloc(8) }))
+    for (let i = 0; i < 60; i++) end.connection.receive(Buffer.concat(pings))
+    end.connection.receive(Buffer.concat([...pings, ...pings, data(0, 'x')]))
+    expect(end.isEnded).toBe(true)
+    expect(end.isPaused).toBe(false)
+    end.clock.advance(1000)
+    expect(end.isDestroyed).toBe(true)
+  })
 })
