@@ -9,7 +9,7 @@ import type { HeaderField } from './h2/hpack-encoder.js'
 import { okTrailers, type Stream } from './h2/stream.js'
 import { type Metadata, metadataOf } from './metadata.js'
 import { percentEncoded } from './percent.js'
-import type { Peer, ServerSession } from './server-session.js'
+import { largeBytes, type Peer, type ServerSession } from './server-session.js'
 import { isStatusCode, RpcError, Status } from './status.js'
 import { parseTimeout } from './timeout.js'
 
@@ -34,9 +34,6 @@ export interface ServerCallParts {
 
 /** No timer can be set for longer: 24 days. A client that gives more ends the call itself. */
 const deadlineMsMax = 2 ** 31 - 1
-
-/** A larger answer counts as unread until it has left, a smaller one until its stream is closed. */
-const largeBytes = 64 * 1024
 
 export class IncomingCall implements ServerCall {
   readonly path: string
@@ -123,9 +120,15 @@ export class IncomingCall implements ServerCall {
         this.#onClosed.push(() => this.#session.withdraw(answer) && giveUp())
         return
       }
-      const details = 'too many calls wait for earlier answers to be read'
-      reject(new RpcError(Status.resourceExhausted, details))
+      reject(tooMuchUnread())
     })
+  }
+
+  /** Ends the call of a client that leaves all its answers unread. */
+  isRefused(): boolean {
+    if (!this.#session.isOverdrawn) return false
+    this.end(tooMuchUnread())
+    return true
   }
 
   /** Of the stream: the answer was sent to its end. */
@@ -204,6 +207,12 @@ export class IncomingCall implements ServerCall {
     this.#controller?.abort(reason)
     this.#onAbort?.(reason)
   }
+}
+
+/** For a client that goes on to ask without reading. */
+function tooMuchUnread(): RpcError {
+  const details = 'too many calls wait for earlier answers to be read'
+  return new RpcError(Status.resourceExhausted, details)
 }
 
 function errorTrailers(error: RpcError): HeaderField[] {

@@ -24,6 +24,9 @@ const strikesMax = 2
  */
 const unreadMaxBytes = 256 * 1024 * 1024
 
+/** A larger answer counts as unread until it has left, a smaller one until its stream is closed. */
+export const largeBytes = 64 * 1024
+
 /** Calls that wait for that; more are refused. */
 const waitingMax = 1_000
 
@@ -87,6 +90,8 @@ export class ServerSession {
   #calls = 0
   #strikes = 0
   #unreadBytes = 0
+  /** Of these the answers that never wait for room. */
+  #smallUnreadBytes = 0
   readonly #waiting: WaitingAnswer[] = []
   readonly #outlet: Outlet
   #lastPing = Number.NEGATIVE_INFINITY
@@ -170,19 +175,30 @@ export class ServerSession {
   /** For an answer that is there already: it counts, and does not wait. */
   noteAnswer(bytes: number): void {
     this.#unreadBytes += bytes
+    if (bytes < largeBytes) this.#smallUnreadBytes += bytes
+  }
+
+  /** It has asked for so much in small, and reads none of it, that it is to have no more. */
+  get isOverdrawn(): boolean {
+    return this.#smallUnreadBytes > this.#unreadMax
   }
 
   /** It has left, or never will. */
   release(bytes: number): void {
     this.#unreadBytes -= bytes
+    if (bytes < largeBytes) this.#smallUnreadBytes -= bytes
     // Not in this turn: when a client goes, its calls end one after the other, and none of those
     // that still wait is to be made for it.
     if (this.#waiting.length > 0) setImmediate(() => this.#admit())
   }
 
+  get #unreadMax(): number {
+    return this.#options.unreadMaxBytes ?? unreadMaxBytes
+  }
+
   /** In the order in which they came. One always fits, however large. */
   #admit(): void {
-    const max = this.#options.unreadMaxBytes ?? unreadMaxBytes
+    const max = this.#unreadMax
     for (;;) {
       const next = this.#waiting[0]
       if (next === undefined) return

@@ -12,7 +12,7 @@ export function serveUnary(call: IncomingCall, handle: UnaryHandler, maxBytes: n
   const reader = new FrameReader(settings, (request) => {
     if (hasRequest) return
     hasRequest = true
-    if (!call.isOver) run(call, handle, request)
+    if (!call.isOver && !call.isRefused()) run(call, handle, request)
   })
   call.stream.reader = {
     onData(piece) {

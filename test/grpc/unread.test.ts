@@ -69,3 +69,34 @@ test('calls that wait have a limit of their own', async () => {
   expect(refused()).toBe(1_010 - 1_000 - 3)
   expect(made()).toBe(3)
 })
+
+test('small answers that a window holds back are made up to the same limit', async () => {
+  const bytes = 60_000
+  const small: Handler = { kind: 'unary', handle: () => Buffer.alloc(bytes) }
+  const { server, port } = await serve({ '/t.S/Small': small }, { unreadMaxBytes: limit })
+  const settings = { initialWindowSize: 0 }
+  const session = http2.connect(`http://127.0.0.1:${port}`, { settings })
+  onTestEnd(() => session.destroy())
+  const answer = () => {
+    const head = { ':method': 'POST', ':path': '/t.S/Small', 'content-type': 'application/grpc' }
+    const stream = session.request({ ...head, te: 'trailers' })
+    stream.end(Buffer.from([0, 0, 0, 0, 1, 65]))
+    const status = new Promise<string>((resolve) => {
+      stream.on('response', (head) => resolve(String(head['grpc-status'] ?? 'held back')))
+    })
+    return { stream, status }
+  }
+  const answers = Array.from({ length: 100 }, answer)
+  const statuses = await Promise.all(answers.map(({ status }) => status))
+  const held = Math.ceil((limit + 1) / bytes)
+  expect(statuses).toEqual([...Array(held).fill('held back'), ...Array(100 - held).fill('8')])
+  // Taken back, they make room.
+  const closed = answers.slice(0, held).map(({ stream }) => {
+    const isClosed = new Promise((resolve) => stream.on('close', resolve))
+    stream.close(http2.constants.NGHTTP2_CANCEL)
+    return isClosed
+  })
+  await Promise.all(closed)
+  expect(await answer().status).toBe('held back')
+  expect(server.open.calls).toBe(1)
+})
