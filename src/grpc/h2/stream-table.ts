@@ -3,7 +3,8 @@
 // thrown as a ConnectionFault.
 //
 // A stream is idle before its id was named, then in the table, then closed for ever; ids rise. So
-// the last id that was taken tells idle ones from closed ones, of which nothing is kept.
+// the last id that was taken tells idle ones from closed ones, of which nothing is kept but the
+// latest numbers of those that we reset: their clients may not have heard of it yet.
 import type { Allowance } from './allowance.js'
 import {
   ConnectionFault,
@@ -28,6 +29,9 @@ import { Outflow, type Sink } from './outflow.js'
 import { ReceiveWindow } from './receive-window.js'
 import type { OwnSettings } from './settings.js'
 import { type Carrier, type Fields, Stream } from './stream.js'
+
+/** Reset by us, and still remembered: trailers on their way break no rule (RFC 9113 §5.1). */
+const resetIdsMax = 100
 
 export interface StreamTableOptions extends OwnSettings {
   readonly connectionWindowBytes: number
@@ -58,6 +62,8 @@ export class StreamTable implements Carrier {
   /** What the client takes of a new stream. */
   #sendWindowBytes = defaultWindowBytes
   #lastId = 0
+  /** The latest, oldest first. */
+  readonly #resetIds = new Set<number>()
 
   constructor({ sink, emptyFrames, resets }: StreamTableParts, options: StreamTableOptions) {
     this.#options = options
@@ -117,7 +123,7 @@ export class StreamTable implements Carrier {
   }
 
   reset(stream: Stream, code: ErrorCode): void {
-    this.outflow.number(frameType.reset, stream.id, code)
+    this.#sendReset(stream.id, code)
     this.#close(stream)
   }
 
@@ -130,14 +136,15 @@ export class StreamTable implements Carrier {
     const size = stop - start
     if (!this.#receiveWindow.take(size)) throw windowFault('the connection')
     const stream = this.#openStream(id)
-    const problem = stream && dataProblem(stream, { size, contentBytes: end - from, isEnd })
-    if (stream === undefined || problem !== undefined) {
+    if (stream === undefined) {
       this.#giveBack(size)
-      this.outflow.number(frameType.reset, id, problem ?? errorCode.streamClosed)
-      if (stream !== undefined) {
-        this.#close(stream)
-        this.#countReset()
-      }
+      this.outflow.number(frameType.reset, id, errorCode.streamClosed)
+      return
+    }
+    const problem = dataProblem(stream, { size, contentBytes: end - from, isEnd })
+    if (problem !== undefined) {
+      this.#giveBack(size)
+      this.#giveUp(stream, problem)
       return
     }
     const paddingBytes = size - (end - from)
@@ -157,11 +164,12 @@ export class StreamTable implements Carrier {
       this.#onTrailers(known, block)
       return
     }
+    if (this.#resetIds.has(id)) return
     if (id <= this.#lastId) throw new ConnectionFault(errorCode.streamClosed, 'HEADERS again')
     const problem = this.#problemOf(block)
     if (!this.isRefusing) this.#lastId = id
     if (problem !== undefined) {
-      this.outflow.number(frameType.reset, id, problem)
+      this.#sendReset(id, problem)
       return
     }
     const windows = {
@@ -242,6 +250,15 @@ export class StreamTable implements Carrier {
   #giveUp(stream: Stream, code: ErrorCode): void {
     stream.reset(code)
     this.#countReset()
+  }
+
+  #sendReset(id: number, code: ErrorCode): void {
+    this.outflow.number(frameType.reset, id, code)
+    this.#resetIds.add(id)
+    for (const oldest of this.#resetIds) {
+      if (this.#resetIds.size <= resetIdsMax) break
+      this.#resetIds.delete(oldest)
+    }
   }
 
   #countReset(): void {

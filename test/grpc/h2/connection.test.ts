@@ -287,6 +287,26 @@ test('a client that goes on after our answer is told that it need not', async ()
   expect(end.streams[0]?.isClosed).toBe(true)
 })
 
+test('trailers of a call that we have reset meanwhile are read, and end nothing', async () => {
+  const end = await InMemory.greeted()
+  await end.says(head(1), head(3))
+  end.streams[0]?.reply(Buffer.from('x'))
+  await end.hears()
+  const trailers = head(1, { flags: 5, fields: [['x-check', '1']] })
+  const answers = await end.says(data(1, 'more'), trailers)
+  expect(answers.map(({ type, stream }) => [type, stream])).toEqual([[reset, 1]])
+  expect(end.streams[1]?.isClosed).toBe(false)
+})
+
+test('so for the latest only, of which little is kept', async () => {
+  const end = await InMemory.greeted()
+  for (let id = 1; id < 300; id += 2) await end.says(head(id), number(windowUpdate, id, 0))
+  const trailers = (id: number) => head(id, { flags: 5, fields: [['x-check', '1']] })
+  expect(await end.says(trailers(299), trailers(101))).toEqual([])
+  const [last] = await end.says(trailers(99))
+  expect([last?.type, last?.payload.readUInt32BE(4)]).toEqual([goaway, code.streamClosed])
+})
+
 describe('floods', () => {
   const floods: Record<string, Buffer[]> = {
     'empty DATA': [head(1), ...Array<Buffer>(1001).fill(data(1, ''))],
