@@ -14,6 +14,15 @@ interface Taker {
   reject(error: RpcError): void
 }
 
+/**
+ * A message that has to wait must not keep all that came from the socket with it: a client could
+ * send ever so little of each piece to a call that nobody reads.
+ */
+function alone(message: Buffer): Buffer {
+  const isSmallPart = message.length + overheadBytes < message.buffer.byteLength / 2
+  return isSmallPart ? Buffer.from(message) : message
+}
+
 /** One reader only: next() is called again after the last answer was given. */
 export class MessageQueue implements AsyncIterator<Buffer, undefined> {
   readonly #source: { pause(): void; resume(): void; leave(): void }
@@ -37,7 +46,7 @@ export class MessageQueue implements AsyncIterator<Buffer, undefined> {
       taker.resolve({ value: message, done: false })
       return
     }
-    this.#messages.push(message)
+    this.#messages.push(alone(message))
     this.#bytes += message.length + overheadBytes
     if (this.#bytes > bytesMax && !this.#isPaused) {
       this.#isPaused = true

@@ -77,3 +77,20 @@ test('a loop that breaks off leaves, and nothing comes any more', async () => {
   queue.push(Buffer.from('c'))
   expect(await queue.next()).toEqual(done)
 })
+
+test('small messages that wait keep nothing else that came with them', async () => {
+  const { queue } = newQueue()
+  const count = 1000
+  for (let i = 0; i < count; i++) {
+    const socketPiece = Buffer.allocUnsafeSlow(65_536).fill(i)
+    queue.push(socketPiece.subarray(100, 110))
+  }
+  const kept = new Set<ArrayBufferLike>()
+  for (let i = 0; i < count; i++) {
+    const { value } = await queue.next()
+    expect(value).toEqual(Buffer.alloc(10, i))
+    if (value !== undefined) kept.add(value.buffer)
+  }
+  const bytes = [...kept].reduce((sum, { byteLength }) => sum + byteLength, 0)
+  expect(bytes).toBeLessThan(count * 128)
+})
