@@ -226,9 +226,11 @@ export class Connection {
     if (!this.#settingsFrames.take()) throw flood('SETTINGS')
     const before = this.#peer
     this.#peer = settingsAfter(before, bytes, from, end)
-    if (this.#peer.headerTableBytes !== before.headerTableBytes) {
-      this.#outflow.limitTable(this.#peer.headerTableBytes)
+    const { headerTableBytes, headerTableBytesLeast } = this.#peer
+    if (headerTableBytesLeast !== before.headerTableBytes) {
+      this.#outflow.limitTable(headerTableBytesLeast)
     }
+    if (headerTableBytes !== headerTableBytesLeast) this.#outflow.limitTable(headerTableBytes)
     this.#outflow.control(frameType.settings, flag.ack, 0)
     this.#streams.resizeSendWindows(this.#peer.streamWindowBytes)
   }

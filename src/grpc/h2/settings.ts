@@ -19,11 +19,14 @@ const entriesMax = 32
 /** What a client wants of a server. Others of its settings are about what servers do not do. */
 export interface PeerSettings {
   readonly headerTableBytes: number
+  /** The smallest of the frame's sizes, and of the one before it: the table was cut to that. */
+  readonly headerTableBytesLeast: number
   readonly streamWindowBytes: number
 }
 
 export const defaultPeerSettings: PeerSettings = {
   headerTableBytes: 4096,
+  headerTableBytesLeast: 4096,
   streamWindowBytes: defaultWindowBytes,
 }
 
@@ -38,11 +41,13 @@ export function settingsAfter(
   if (size % entryBytes !== 0) throw sizeFault('SETTINGS', size)
   if (size > entriesMax * entryBytes) throw flood('settings')
   let { headerTableBytes, streamWindowBytes } = before
+  let headerTableBytesLeast = headerTableBytes
   for (let at = from; at < end; at += entryBytes) {
     const value = bytes.readUInt32BE(at + 2)
     switch (bytes.readUInt16BE(at)) {
       case settingId.headerTableSize:
         headerTableBytes = value
+        headerTableBytesLeast = Math.min(headerTableBytesLeast, value)
         break
       case settingId.enablePush:
         if (value > 1) throw protocolFault(`ENABLE_PUSH ${value}`)
@@ -59,7 +64,7 @@ export function settingsAfter(
       default: // not for a server, or unknown: to be ignored
     }
   }
-  return { headerTableBytes, streamWindowBytes }
+  return { headerTableBytes, headerTableBytesLeast, streamWindowBytes }
 }
 
 export const unlimited = 2 ** 32 - 1

@@ -287,6 +287,19 @@ test('a client that goes on after our answer is told that it need not', async ()
   expect(end.streams[0]?.isClosed).toBe(true)
 })
 
+test('a table that one SETTINGS makes small and large again is emptied, and the client told', async () => {
+  const end = await InMemory.greeted()
+  await end.says(head(1), head(3))
+  end.streams[0]?.reply(Buffer.from('x'))
+  await end.hears()
+  const sizes = Buffer.concat([setting(1, 0).subarray(9), setting(1, 4096).subarray(9)])
+  await end.says(frameBytes(settings, { payload: sizes }))
+  end.streams[1]?.reply(Buffer.from('x'))
+  const [block] = await end.hears()
+  // RFC 7541 §4.2: the smallest size first, then the last; 0x1fe1 with a prefix of five bits.
+  expect(block?.payload.subarray(0, 4).toString('hex')).toBe('203fe11f')
+})
+
 test('trailers of a call that we have reset meanwhile are read, and end nothing', async () => {
   const end = await InMemory.greeted()
   await end.says(head(1), head(3))
