@@ -164,7 +164,11 @@ export class StreamTable implements Carrier {
       this.#onTrailers(known, block)
       return
     }
-    if (this.#resetIds.has(id)) return
+    if (this.#resetIds.has(id)) {
+      // No trailers are so, whatever the client knew.
+      if (!isEnd) this.outflow.number(frameType.reset, id, errorCode.protocol)
+      return
+    }
     if (id <= this.#lastId) throw new ConnectionFault(errorCode.streamClosed, 'HEADERS again')
     const problem = this.#problemOf(block)
     if (!this.isRefusing) this.#lastId = id

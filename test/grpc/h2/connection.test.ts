@@ -308,6 +308,8 @@ test('trailers of a call that we have reset meanwhile are read, and end nothing'
   const trailers = head(1, { flags: 5, fields: [['x-check', '1']] })
   const answers = await end.says(data(1, 'more'), trailers)
   expect(answers.map(({ type, stream }) => [type, stream])).toEqual([[reset, 1]])
+  const [again] = await end.says(head(1, { fields: [['x-check', '1']] }))
+  expect([again?.type, again?.payload.readUInt32BE(0)]).toEqual([reset, code.protocol])
   expect(end.streams[1]?.isClosed).toBe(false)
 })
 
