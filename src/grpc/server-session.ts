@@ -17,6 +17,9 @@ import { Outlet } from './outlet.js'
 
 const strikesMax = 2
 
+// Taken now: fake timers that a test puts in its place later are to stop the test's code alone.
+const { setImmediate } = globalThis
+
 /**
  * Bytes of answers that a client has asked for and not read yet. Above this its further large
  * answers are not made before it has read: each may be all there is, and would be kept in memory

@@ -7,8 +7,10 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import type { Etcd3 } from 'etcd3'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { PutRequest, RangeRequest, RangeResponse } from '../../src/api/gen/rpc.js'
 import { type RunningServer, startServer } from '../../src/server/library.js'
 import { unstopped } from '../../src/server/library-unstopped.js'
+import { openPlainChannel } from '../support/open-plain-channel.js'
 
 let server: RunningServer
 let client: Etcd3
@@ -184,6 +186,15 @@ describe('clock', () => {
         body: '{"key":"YQ=="}',
       })
       expect(put.status).toBe(200)
+      // More than a socket takes at once: what waits must go on by itself.
+      const channel = openPlainChannel(hidden.port)
+      const [key, value] = [Buffer.from('large'), Buffer.alloc(1_000_000, 'v')]
+      const request = PutRequest.encode(PutRequest.fromPartial({ key, value })).finish()
+      await channel.unary('/etcdserverpb.KV/Put', request)
+      const range = RangeRequest.encode(RangeRequest.fromPartial({ key })).finish()
+      const answer = await channel.unary('/etcdserverpb.KV/Range', range)
+      expect(RangeResponse.decode(answer).kvs[0]?.value).toHaveLength(value.length)
+      await channel.close()
       await hidden.reset()
       await hidden.clock.advance('1h')
     } finally {

@@ -2,6 +2,9 @@
 import type { Socket } from 'node:net'
 import { Connection, type ConnectionOptions, type Transport } from './connection.js'
 
+// Taken now: fake timers that a test puts in its place later are to stop the test's code alone.
+const { setImmediate } = globalThis
+
 export interface SocketOptions extends ConnectionOptions {
   /** Told once, when the socket is closed. */
   onClose(): void
