@@ -3,18 +3,22 @@
 import { EtcdError } from '../api/rpc-errors.js'
 import { RpcError, Status } from '../grpc/status.js'
 import type { Clock } from '../platform/clock.js'
-import type { MemberRecord } from '../storage/schema.js'
+import type { ProgressView } from '../raft/raw-node.js'
 import type { Membership } from './membership.js'
 import type { Node } from './node.js'
 import type { PeerTransport } from './peer/transport.js'
 
-export interface LeadershipParts {
+/** A member among the others. */
+export interface Group {
   memberId: bigint
+  membership: Pick<Membership, 'list'>
+  transport: Pick<PeerTransport, 'activeSince'> | undefined
+}
+
+export interface LeadershipParts extends Group {
   clock: Clock
   electionTimeoutMs: number
   requestTimeoutMs: number
-  membership: Membership
-  transport: PeerTransport | undefined
 }
 
 export class Leadership {
@@ -61,18 +65,22 @@ export class Leadership {
   }
 }
 
-/** Who should lead next: the voter that has been connected longest. */
-export function longestConnected(
-  members: readonly MemberRecord[],
-  own: bigint,
-  transport: PeerTransport | undefined,
+/**
+ * Who should lead next: the voter that has been connected longest. Just after a start, streams may
+ * not stand yet though all answer: then the one that is known to hold most of the log.
+ */
+export function successor(
+  { memberId, membership, transport }: Group,
+  progress: ReadonlyMap<bigint, Pick<ProgressView, 'match' | 'state'>>,
 ): bigint | undefined {
-  let best: { id: bigint; since: number } | undefined
-  for (const { id, isLearner } of members) {
-    const since = id === own || isLearner ? undefined : transport?.activeSince(id)
-    if (since !== undefined && (best === undefined || since < best.since)) best = { id, since }
-  }
-  return best?.id
+  const voters = membership.list().filter(({ id, isLearner }) => id !== memberId && !isLearner)
+  const since = (id: bigint) => transport?.activeSince(id)
+  const connected = voters.filter(({ id }) => since(id) !== undefined)
+  const [longest] = connected.sort((a, b) => (since(a.id) ?? 0) - (since(b.id) ?? 0))
+  if (longest !== undefined) return longest.id
+  const match = (id: bigint) => progress.get(id)?.match ?? 0
+  const answering = voters.filter(({ id }) => progress.get(id)?.state === 'replicate')
+  return answering.sort((a, b) => match(b.id) - match(a.id))[0]?.id
 }
 
 export interface TransferOptions {

@@ -16,12 +16,7 @@ import { Figures } from './figures.js'
 import { IndexWait } from './index-wait.js'
 import { LeaderLeases } from './leader-leases.js'
 import { Leaderless } from './leaderless.js'
-import {
-  Leadership,
-  longestConnected,
-  type TransferOptions,
-  transferLeadership,
-} from './leadership.js'
+import { Leadership, successor, type TransferOptions, transferLeadership } from './leadership.js'
 import { trimLog } from './log-trimmer.js'
 import { newCheckpointer } from './new-checkpointer.js'
 import { newVersionMonitor } from './new-version-monitor.js'
@@ -197,8 +192,11 @@ export class Member {
   /** A leader that stops hands over first, so that the others need not wait for its silence. */
   async #handOver(): Promise<void> {
     const { memberId, state } = this.#recovered
-    const target = longestConnected(state.membership.list(), memberId, this.transport)
-    if (!this.#node.isLeader || this.#node.hasFailed || target === undefined) return
+    if (!this.#node.isLeader || this.#node.hasFailed) return
+    const { transport } = this
+    const group = { memberId, membership: state.membership, transport }
+    const target = successor(group, this.#node.status().progress)
+    if (target === undefined) return
     try {
       await transferLeadership(this.#node, target, this.#transferOptions())
     } catch (error) {
