@@ -100,7 +100,8 @@ export class LeaderLeases {
         try {
           return await (isLeader ? here() : there(url))
         } catch (error) {
-          if (error instanceof EtcdError && error.code === 'stopped') throw error
+          const isOurs = isLeader && !(error instanceof EtcdError) // asking again mends no fault
+          if (isOurs || (error instanceof EtcdError && error.code === 'stopped')) throw error
           last = new EtcdError('timeout', { cause: error })
         }
       }

@@ -82,6 +82,16 @@ describe('a leader', () => {
     await expect(leases.timeToLiveHere(lease)).rejects.toEqual(late)
   })
 
+  test('says at once what is a fault of its own', async () => {
+    const fault = new TypeError('a fault')
+    const confirm = () => {
+      throw fault
+    }
+    const { leases } = memberWith({ leader: self, confirm, clock: newManualClock() })
+    await expect(leases.renew(lease, forEver)).rejects.toBe(fault)
+    await expect(leases.timeToLive(lease, true, forEver)).rejects.toBe(fault)
+  })
+
   test('does not say how long a lease lives before it keeps the time', async () => {
     const { leases } = memberWith({ leader: self, isPrimary: false })
     await expect(leases.timeToLiveHere(lease)).rejects.toEqual(new EtcdError('notLeader'))
