@@ -35,32 +35,47 @@ const codeBitsMax = 30
 /** The code of thirty ones is no byte, but the end of a string that is never sent whole. */
 const endOfString = 256
 
-/** A leaf is the complement of its symbol; a number from zero up is an inner node, 0 the root. */
-type Node = [zero: number, one: number]
+/**
+ * The tree of codes, level by level; a level is a number of bits. The codes of a level are counted
+ * up from the left, so its leaves stand on the left and its inner nodes on the right of them, and
+ * nobody has to draw the tree: a few numbers a level, which take no time at the start, say it all.
+ */
+interface Level {
+  /** The codes from here on, up to `firstInner`, are symbols. */
+  readonly firstLeaf: number
+  /** The codes from here on lead further down. */
+  readonly firstInner: number
+  /** Place of the symbol of `firstLeaf`. */
+  readonly firstSymbol: number
+  /** Number of the state of `firstInner`. */
+  readonly firstState: number
+}
 
-function codeTree(): readonly Node[] {
-  const nodes: Node[] = [[0, 0]]
-  const place = (symbol: number, code: number, bits: number): void => {
-    let at = 0
-    for (let bit = bits - 1; bit > 0; bit--) {
-      const node = nodes[at] as Node
-      const side = (code >>> bit) & 1
-      // No node leads back to the root, so 0 is where nothing is yet.
-      if (node[side as 0 | 1] === 0) node[side as 0 | 1] = nodes.push([0, 0]) - 1
-      at = node[side as 0 | 1]
-    }
-    const last = nodes[at] as Node
-    last[(code & 1) as 0 | 1] = ~symbol
+interface Code {
+  readonly levels: readonly Level[]
+  /** In the order of their codes. */
+  readonly symbols: readonly number[]
+}
+
+function newCode(): Code {
+  const byBits: number[][] = Array.from({ length: codeBitsMax + 1 }, () => [])
+  for (let symbol = 0; symbol < codeBits.length; symbol++) {
+    byBits[codeBits[symbol] as number]?.push(symbol)
   }
-  let code = 0
-  for (let bits = codeBitsMin; bits <= codeBitsMax; bits++) {
-    for (let symbol = 0; symbol < codeBits.length; symbol++) {
-      if (codeBits[symbol] === bits) place(symbol, code++, bits)
-    }
-    if (bits < codeBitsMax) code *= 2
+  byBits[codeBitsMax]?.push(endOfString)
+  const levels: Level[] = []
+  const symbols: number[] = []
+  let firstLeaf = 0
+  let firstState = 0
+  for (let bits = 0; bits <= codeBitsMax; bits++) {
+    const leaves = byBits[bits] as number[]
+    const firstInner = firstLeaf + leaves.length
+    levels.push({ firstLeaf, firstInner, firstSymbol: symbols.length, firstState })
+    symbols.push(...leaves)
+    firstState += 2 ** bits - firstInner
+    firstLeaf = 2 * firstInner
   }
-  place(endOfString, code, codeBitsMax)
-  return nodes
+  return { levels, symbols }
 }
 
 // A step: the next state in the upper bits, then whether a symbol has ended, then the symbol.
@@ -70,8 +85,7 @@ const hasSymbol = 0x100
 /** In place of a step: the code of the end of a string, which must not come. */
 const forbidden = 0xffff_ffff
 
-interface Machine {
-  readonly nodes: readonly Node[]
+interface Machine extends Code {
   /**
    * By state times 16 plus the next four bits. 0: not worked out yet, as most never are; whoever
    * comes back to the root has a symbol.
@@ -81,34 +95,44 @@ interface Machine {
   readonly mayEnd: Uint8Array
 }
 
-function machineOf(nodes: readonly Node[]): Machine {
-  const mayEnd = new Uint8Array(nodes.length)
-  for (let at = 0, ones = 0; ones < 8; ones++) {
-    mayEnd[at] = 1
-    at = (nodes[at] as Node)[1]
-  }
-  return { nodes, steps: new Uint32Array(nodes.length * 16), mayEnd }
+/** A tree with so many leaves has one inner node less. */
+const stateCount = codeBits.length
+
+function newMachine(): Machine {
+  const code = newCode()
+  const mayEnd = new Uint8Array(stateCount)
+  // Of ones alone is the last inner node of a level.
+  for (const { firstState } of code.levels.slice(1, 9)) mayEnd[firstState - 1] = 1
+  return { ...code, steps: new Uint32Array(stateCount * 16), mayEnd }
 }
 
-function workedOut({ nodes, steps }: Machine, place: number): number {
-  const step = stepOf(nodes, place >>> 4, place & 15)
+function workedOut(machine: Machine, place: number): number {
+  const step = stepOf(machine, place >>> 4, place & 15)
   if (step === forbidden) throw new HpackError('the code for the end of a string')
-  steps[place] = step
+  machine.steps[place] = step
   return step
 }
 
-function stepOf(nodes: readonly Node[], state: number, bits: number): number {
-  let at = state
+function stepOf({ levels, symbols }: Code, state: number, next: number): number {
+  let bits = levels.findLastIndex(({ firstState }) => firstState <= state)
+  let code = state + shiftOf(levels[bits] as Level)
   let symbol = 0
   for (let bit = 3; bit >= 0; bit--) {
-    at = (nodes[at] as Node)[((bits >>> bit) & 1) as 0 | 1]
-    if (at >= 0) continue
-    if (~at === endOfString) return forbidden
-    symbol = hasSymbol | ~at
-    at = 0
+    bits++
+    code = 2 * code + ((next >>> bit) & 1)
+    const { firstInner, firstLeaf, firstSymbol } = levels[bits] as Level
+    if (code >= firstInner) continue
+    const found = symbols[firstSymbol + code - firstLeaf] as number
+    if (found === endOfString) return forbidden
+    symbol = hasSymbol | found
+    bits = 0
+    code = 0
   }
-  return (at << stateShift) | symbol
+  return ((code - shiftOf(levels[bits] as Level)) << stateShift) | symbol
 }
+
+/** From the number of a state to the bits that lead there. */
+const shiftOf = ({ firstInner, firstState }: Level): number => firstInner - firstState
 
 let machine: Machine | undefined
 
@@ -117,7 +141,7 @@ const scratch = Buffer.allocUnsafeSlow(1024)
 
 /** The string, a character a byte. Throws HpackError for an end that is no padding. */
 export function huffmanDecoded(bytes: Buffer, from: number, end: number): string {
-  machine ??= machineOf(codeTree())
+  machine ??= newMachine()
   const { steps, mayEnd } = machine
   const sizeMax = Math.ceil(((end - from) * 8) / codeBitsMin)
   const out = sizeMax <= scratch.length ? scratch : Buffer.allocUnsafe(sizeMax)
