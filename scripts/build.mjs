@@ -132,7 +132,7 @@ const usersPackages = {
 const libraryApart = (extension) => ({
   name: 'library-apart',
   setup(context) {
-    context.onResolve({ filter: /^\.\/(server\/)?library\.js$/ }, () => {
+    context.onResolve({ filter: /^\.\/(server\/library\/)?library\.js$/ }, () => {
       return { path: `./library.${extension}`, external: true }
     })
   },
@@ -149,10 +149,9 @@ function doorBundles() {
   const esm = { ...common, format: 'esm', banner: { js: requireInModule } }
   const cjs = { ...commonJs, ...importMetaUrl }
   const entry = (name, options, plugins) => {
-    const file = name === 'library' ? 'library' : `library-${name}`
     const extension = options.format === 'esm' ? 'js' : 'cjs'
     const outfile = path.join(next, `${name}.${extension}`)
-    return build({ ...options, entryPoints: [`src/server/${file}.ts`], outfile, plugins })
+    return build({ ...options, entryPoints: [`src/server/library/${name}.ts`], outfile, plugins })
   }
   return [
     entry('library', esm, [usersPackages]),

@@ -26,7 +26,7 @@ export {
   type StartOptions,
   startCluster,
   startServer,
-} from './server/library.js'
+} from './server/library/library.js'
 export {
   CorruptionError,
   type RestoredMember,

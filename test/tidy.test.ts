@@ -42,6 +42,20 @@ const importLimits: readonly { from: string; to: string; only: RegExp }[] = [
   { from: 'raft', to: 'api', only: /^src\/api\/gen\/raft\.ts$/ },
 ]
 
+/** Rooms of src/server/ that others there never import: those stand above them. */
+const neverImported: readonly { from: RegExp; to: RegExp; why: string }[] = [
+  {
+    from: /^src\/server\/(?!library\/)/,
+    to: /^src\/server\/library\//,
+    why: 'a member stands alone',
+  },
+  {
+    from: /^src\/server\/membership\//,
+    to: /^src\/server\/recovery\//,
+    why: 'it is the other way',
+  },
+]
+
 /** Packages, and the room that each is for. */
 const packages: Readonly<Record<string, readonly string[]>> = {
   commander: ['commands'],
@@ -55,11 +69,11 @@ const packages: Readonly<Record<string, readonly string[]>> = {
 
 /** Files that may import a package outside its room, because their user has to have it. */
 const packageExceptions: Readonly<Record<string, readonly string[]>> = {
-  'src/server/library.ts': ['etcd3'],
-  'src/server/library-client.ts': ['etcd3'],
-  'src/server/library-cluster.ts': ['etcd3'],
-  'src/server/library-surface.ts': ['etcd3'],
-  'src/server/library-vitest.ts': ['vitest'],
+  'src/server/library/library.ts': ['etcd3'],
+  'src/server/library/client.ts': ['etcd3'],
+  'src/server/library/cluster.ts': ['etcd3'],
+  'src/server/library/surface.ts': ['etcd3'],
+  'src/server/library/vitest.ts': ['vitest'],
 }
 
 const isGenerated = ({ name }: SourceFile): boolean => name.startsWith('src/api/gen/')
@@ -93,6 +107,8 @@ function imports(file: SourceFile): string[] {
       if (!isFree && !allowed.includes(room)) complain(`${own} may not import ${room}`)
       const limit = importLimits.find(({ from, to: other }) => from === own && other === room)
       if (limit !== undefined && !limit.only.test(to)) complain(`only ${limit.only.source}`)
+      const never = neverImported.find((one) => one.from.test(file.name) && one.to.test(to))
+      if (never !== undefined) complain(never.why)
     }
   }
   return complaints
@@ -322,6 +338,7 @@ describe('a rule finds what breaks it:', () => {
     ['mvcc imports lease', 'src/mvcc/a.ts', "export { x } from '../lease/lessor.js'"],
     ['a late import counts too', 'src/grpc/a.ts', "const x = await import('../api/version.js')"],
     ['a second command imports server', 'src/commands/get.ts', "import '../server/server.js'"],
+    ['a member imports the library', 'src/server/a.ts', "import { x } from './library/clock.js'"],
     ['a package in another room', 'src/server/a.ts', "import { KV } from 'etcd3/lib/rpc.js'"],
     ['an unknown package', 'src/server/a.ts', "import left from 'left-pad'"],
   ])('%s', (_what, name, text) => {

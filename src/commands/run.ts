@@ -4,7 +4,7 @@
 import { constants } from 'node:os'
 import type { LogLevel } from '../platform/log.js'
 import type { ServerConfig } from '../server/config.js'
-import { startCluster, startServer } from '../server/library.js'
+import { startCluster, startServer } from '../server/library/library.js'
 import { type Ending, startChild } from './child.js'
 import {
   type CommandContext,

@@ -27,8 +27,9 @@ import type { WriteTxn } from '../mvcc/write-txn.js'
 import type { AlarmRecord, MemberRecord } from '../storage/schema.js'
 import type { Alarms } from './alarm.js'
 import { type AuthOutcome, applyAuth } from './apply-auth.js'
-import type { Figures } from './figures.js'
-import type { Membership } from './membership.js'
+import type { Membership } from './membership/membership.js'
+import { applyV2Request, decodeV2Request } from './membership/v2-request.js'
+import type { Figures } from './metrics/figures.js'
 import { checkLogged } from './permission.js'
 import {
   checkPath,
@@ -40,7 +41,6 @@ import {
   putOp,
   type TxnResult,
 } from './txn.js'
-import { applyV2Request, decodeV2Request } from './v2-request.js'
 import type { Wait } from './wait.js'
 
 /** What a request gave; the service that proposed it makes the answer of it. */

@@ -9,14 +9,14 @@ import {
   type ServerTls,
 } from '../grpc/server.js'
 import type { Clock } from '../platform/clock.js'
-import { CallMetrics } from './call-metrics.js'
 import { ConfigError, listenAddress, requestOverheadBytes } from './config.js'
 import { type HttpParts, handleHttp, handleMetrics, takeUpgrade } from './http/handler.js'
 import { type HttpListener, type HttpService, listenHttp } from './http/http-listener.js'
 import type { WebSocketConnection } from './http/websocket.js'
 import { CloseCode } from './http/websocket-frame.js'
-import { registerMember } from './member-metrics.js'
-import type { Metrics, Sample } from './metrics.js'
+import { CallMetrics } from './metrics/calls.js'
+import { registerMember } from './metrics/member.js'
+import type { Metrics, Sample } from './metrics/registry.js'
 import type { ServiceParts } from './rpc/parts.js'
 import { services } from './rpc/services.js'
 

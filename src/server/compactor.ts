@@ -5,7 +5,7 @@ import type { WatchableStore } from '../mvcc/watchable-store.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
 import type { ServerConfig } from './config.js'
-import type { Figures } from './figures.js'
+import type { Figures } from './metrics/figures.js'
 
 /** Rest between two slices of removal, about a millisecond of work each. */
 const slicePauseMs = 2

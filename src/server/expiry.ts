@@ -5,7 +5,7 @@ import type { AuthStore } from '../auth/store.js'
 import type { Lessor } from '../lease/lessor.js'
 import type { Clock, Timer } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
-import type { Figures } from './figures.js'
+import type { Figures } from './metrics/figures.js'
 import { type Proposer, requestField } from './proposer.js'
 
 /** As etcd: how often the leader looks, and how much it takes on at a time. */

@@ -9,7 +9,7 @@
 import { EtcdError } from '../api/rpc-errors.js'
 import type { Lessor } from '../lease/lessor.js'
 import type { Clock } from '../platform/clock.js'
-import type { Membership } from './membership.js'
+import type { Membership } from './membership/membership.js'
 import type { Node } from './node.js'
 import { type AskOptions, leaseTimeToLive, renewLease } from './peer/client.js'
 import type { LeaseTtl } from './peer/transport.js'

@@ -4,7 +4,7 @@ import { EtcdError } from '../api/rpc-errors.js'
 import { RpcError, Status } from '../grpc/status.js'
 import type { Clock } from '../platform/clock.js'
 import type { ProgressView } from '../raft/raw-node.js'
-import type { Membership } from './membership.js'
+import type { Membership } from './membership/membership.js'
 import type { Node } from './node.js'
 import type { PeerTransport } from './peer/transport.js'
 

@@ -1,7 +1,7 @@
 // log-trimmer.ts: how much of the log stays in memory. Followers that lag behind it are sent a
 // snapshot of the state instead; a lone member has none, and keeps hardly anything.
 import type { MemoryStorage } from '../raft/storage.js'
-import type { Membership } from './membership.js'
+import type { Membership } from './membership/membership.js'
 
 /** Entries that a lone member keeps: a second member may come, and is sent a snapshot anyway. */
 const aloneEntries = 100

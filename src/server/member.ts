@@ -8,18 +8,18 @@ import type { RawNode } from '../raft/raw-node.js'
 import { memberHex } from '../storage/schema.js'
 import { Applier, type Outcome } from './apply.js'
 import { type Cancellable, startBackground } from './background.js'
-import { type Checkpointer, captureBuckets, type Position } from './checkpoint.js'
-import type { VersionMonitor } from './cluster-version.js'
 import { Remover } from './compactor.js'
 import type { ServerConfig } from './config.js'
-import { Figures } from './figures.js'
 import { IndexWait } from './index-wait.js'
 import { LeaderLeases } from './leader-leases.js'
 import { Leaderless } from './leaderless.js'
 import { Leadership, successor, type TransferOptions, transferLeadership } from './leadership.js'
 import { trimLog } from './log-trimmer.js'
-import { newCheckpointer } from './new-checkpointer.js'
-import { newVersionMonitor } from './new-version-monitor.js'
+import type { VersionMonitor } from './membership/cluster-version.js'
+import { newVersionMonitor } from './membership/new-version-monitor.js'
+import { Publication } from './membership/publication.js'
+import { Reconfigurer } from './membership/reconfigure.js'
+import { Figures } from './metrics/figures.js'
 import { Node, type NodeParts } from './node.js'
 import type { AskOptions } from './peer/client.js'
 import type { PeerHandlers, PeerTransport } from './peer/transport.js'
@@ -27,12 +27,12 @@ import { peerHandlers } from './peer-handlers.js'
 import { PeerLink } from './peer-link.js'
 import type { Platform } from './platform.js'
 import { Proposer } from './proposer.js'
-import { Publication } from './publication.js'
 import { DatabaseSize, quotaCheck } from './quota.js'
 import { newRaft } from './raft-settings.js'
-import { installSnapshot, saveSnapshot } from './received-snapshot.js'
-import { Reconfigurer } from './reconfigure.js'
-import type { Recovered } from './recover.js'
+import { type Checkpointer, captureBuckets, type Position } from './recovery/checkpoint.js'
+import { newCheckpointer } from './recovery/new-checkpointer.js'
+import { installSnapshot, saveSnapshot } from './recovery/received-snapshot.js'
+import type { Recovered } from './recovery/recover.js'
 import { RequestIds } from './request-id.js'
 import { Access } from './rpc/access.js'
 import { Headers } from './rpc/header.js'
@@ -107,7 +107,9 @@ export class Member {
     this.service = this.#newService()
     this.#publication = this.#newPublication()
     this.ready = this.#publication.ready
-    this.#versions = newVersionMonitor(config, recovered, platform, {
+    const { memberId, state } = recovered
+    const group = { memberId, membership: state.membership }
+    this.#versions = newVersionMonitor(config, group, platform, {
       node: this.#node,
       proposer: this.service.proposer,
       peerAsk: this.#peerAsk,

@@ -2,13 +2,13 @@
 import { etcdVersion } from '../api/version.js'
 import type { Files } from '../platform/files.js'
 import type { MemberRecord } from '../storage/schema.js'
-import type { State } from './checkpoint.js'
-import { undecidedVersion } from './cluster-version.js'
-import type { Figures } from './figures.js'
 import type { LeaderLeases } from './leader-leases.js'
+import { undecidedVersion } from './membership/cluster-version.js'
+import type { Figures } from './metrics/figures.js'
 import type { Node } from './node.js'
 import type { PeerHandlers } from './peer/transport.js'
-import { receiveDatabase } from './received-snapshot.js'
+import type { State } from './recovery/checkpoint.js'
+import { receiveDatabase } from './recovery/received-snapshot.js'
 
 export interface PeerHandlerParts {
   state: State

@@ -5,8 +5,8 @@ import { type ConfChange, ConfChangeType, type Message, MessageType } from '../a
 import { planDatabase } from '../storage/bbolt/writer.js'
 import type { MemberRecord } from '../storage/schema.js'
 import { raftSnapshot } from '../storage/snap-file.js'
-import { captureBuckets, type Position, type State, snapTree } from './checkpoint.js'
 import type { PeerTransport } from './peer/transport.js'
+import { captureBuckets, type Position, type State, snapTree } from './recovery/checkpoint.js'
 
 export interface PeerLinkParts {
   memberId: bigint

@@ -5,9 +5,9 @@ import type { Identity } from '../auth/token.js'
 import type { Clock } from '../platform/clock.js'
 import type { Outcome } from './apply.js'
 import { logEntry } from './log-entry.js'
+import { encodeV2Request } from './membership/v2-request.js'
 import type { Node, ProposalTerms } from './node.js'
 import type { RequestIds } from './request-id.js'
-import { encodeV2Request } from './v2-request.js'
 import type { Wait } from './wait.js'
 
 /** Field numbers of InternalRaftRequest (proto/raft_internal.proto). */

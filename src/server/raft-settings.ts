@@ -2,7 +2,7 @@
 import { RawNode } from '../raft/raw-node.js'
 import type { ServerConfig } from './config.js'
 import type { Platform } from './platform.js'
-import type { Recovered } from './recover.js'
+import type { Recovered } from './recovery/recover.js'
 
 /** Appends in flight to one follower, and the entries in one of them: etcd's figures. */
 const inflightMax = 512

@@ -2,7 +2,7 @@
 // a client that reads nothing meanwhile, and what is left in memory when all is over.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/platform/clock.js'
-import { AdvancingClock } from '../../src/server/library-clock.js'
+import { AdvancingClock } from '../../src/server/library/clock.js'
 import { type Embedded, startEmbedded } from '../support/embedded.js'
 import {
   Account,

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { type Entry, EntryType } from '../../src/api/gen/raft.js'
 import { MemoryStorage } from '../../src/raft/storage.js'
 import { trimLog } from '../../src/server/log-trimmer.js'
-import { Membership } from '../../src/server/membership.js'
+import { Membership } from '../../src/server/membership/membership.js'
 
 const entry = (index: number): Entry => ({
   ...{ Term: 1, Index: index, Type: EntryType.EntryNormal },

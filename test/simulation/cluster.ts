@@ -2,7 +2,7 @@
 // added to it.
 import { EtcdError } from '../../src/api/rpc-errors.js'
 import { RpcError } from '../../src/grpc/status.js'
-import type { Recovered } from '../../src/server/recover.js'
+import type { Recovered } from '../../src/server/recovery/recover.js'
 import type { ServiceParts } from '../../src/server/rpc/parts.js'
 import { SimulatedNetwork } from './network.js'
 import { SimulatedMember, type Surroundings } from './simulated-member.js'

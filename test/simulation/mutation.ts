@@ -1,5 +1,5 @@
 // mutation.ts: a way to break members on purpose, and the search for a seed at which it is noticed.
-import type { Recovered } from '../../src/server/recover.js'
+import type { Recovered } from '../../src/server/recovery/recover.js'
 import type { Plot } from './plots.js'
 import { type SimulationResult, simulate } from './simulation.js'
 

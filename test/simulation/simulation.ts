@@ -3,8 +3,8 @@
 // wrong for a while, then the faults stop, and the cluster has to get on and to agree.
 import assert from 'node:assert/strict'
 import { Log } from '../../src/raft/log.js'
-import { Checkpointer } from '../../src/server/checkpoint.js'
-import type { Recovered } from '../../src/server/recover.js'
+import { Checkpointer } from '../../src/server/recovery/checkpoint.js'
+import type { Recovered } from '../../src/server/recovery/recover.js'
 import { crc32c } from '../../src/storage/crc32c.js'
 import { seededRandom } from '../support/fake-files.js'
 import { Checks, checkKept } from './checks.js'

@@ -8,7 +8,7 @@ import {
 } from '../../src/api/gen/rpc.js'
 import type { Connection } from '../../src/connection/connection.js'
 import { connected } from '../connection/connecting.js'
-import { isUnanswered } from '../server/unanswered.js'
+import { isUnanswered } from '../server/recovery/unanswered.js'
 import { History } from '../simulation/history.js'
 import type { Answer, Call } from '../simulation/linearizable.js'
 import { type ClusterMember, eventually, type ProcessCluster, sameHash } from './cluster.js'

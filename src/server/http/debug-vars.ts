@@ -1,6 +1,6 @@
 // debug-vars.ts: the variables of /debug/vars: raft's own view of itself, for a person who looks.
 import { memberHex } from '../../storage/schema.js'
-import { openFilesMax } from '../member-metrics.js'
+import { openFilesMax } from '../metrics/member.js'
 import type { ServiceParts } from '../rpc/parts.js'
 
 const stateNames = {

@@ -3,7 +3,7 @@
 // they send is read.
 import type { IncomingHttpHeaders } from 'node:http'
 import { memberHex } from '../../storage/schema.js'
-import { compareVersions } from '../cluster-version.js'
+import { compareVersions } from '../membership/cluster-version.js'
 
 /** What a member says of itself. */
 export interface Identity {

@@ -1,6 +1,6 @@
 // traffic.ts: what goes to and comes from each peer, counted where it passes. The names that the
-// figures have for Prometheus are in peer-metrics.ts.
-import { exponential, Histogram } from '../metrics.js'
+// figures have for Prometheus are in metrics/peers.ts.
+import { exponential, Histogram } from '../metrics/registry.js'
 
 export class PeerFigures {
   /** Of messages, signs of life and snapshots, as they were handed to the connection. */

@@ -1,7 +1,7 @@
 // downgrade.ts: a cluster that is to go back by one minor version. It is enabled and cancelled
-// through the log; from then on the members agree on the older version (cluster-version.ts), and
-// etcd of that version may go on with their directories. Files need no preparation: they are the
-// same for all versions.
+// through the log; from then on the members agree on the older version
+// (membership/cluster-version.ts), and etcd of that version may go on with their directories. Files
+// need no preparation: they are the same for all versions.
 import { DowngradeInfoSetRequest } from '../../api/gen/membership.js'
 import {
   DowngradeRequest_DowngradeAction as Action,
@@ -12,7 +12,7 @@ import { EtcdError } from '../../api/rpc-errors.js'
 import { clusterVersion } from '../../api/version.js'
 import type { ServerCall } from '../../grpc/server.js'
 import { RpcError, Status } from '../../grpc/status.js'
-import { compareVersions, oneMinorDown } from '../cluster-version.js'
+import { compareVersions, oneMinorDown } from '../membership/cluster-version.js'
 import { requestField } from '../proposer.js'
 import type { ServiceParts } from './parts.js'
 

@@ -1,0 +1,165 @@
+// startCluster(): a cluster inside a program, its leaders, its partitions, its dead.
+import { execFile } from 'node:child_process'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import type { Etcd3 } from 'etcd3'
+import { describe, expect, test } from 'vitest'
+import { type ClusterMember, type RunningCluster, startCluster } from '../../../src/index.js'
+import { connected, failure } from '../../connection/connecting.js'
+
+const key = Buffer.from('k')
+const deadlineMs = 4_000
+
+async function put(member: ClusterMember, value: string, patienceMs = deadlineMs): Promise<void> {
+  await using connection = await connected(member.endpoint)
+  await connection.kv.put({ key, value: Buffer.from(value) }, { deadlineMs: patienceMs })
+}
+
+async function get(member: ClusterMember, more = {}): Promise<string | undefined> {
+  await using connection = await connected(member.endpoint)
+  const { kvs } = await connection.kv.range({ key, ...more }, { deadlineMs })
+  return kvs[0]?.value.toString()
+}
+
+async function grant(member: ClusterMember): Promise<string> {
+  await using connection = await connected(member.endpoint)
+  return (await connection.lease.leaseGrant({ TTL: '60' }, { deadlineMs })).ID
+}
+
+async function renew(member: ClusterMember, lease: string): Promise<string> {
+  await using connection = await connected(member.endpoint)
+  const signal = AbortSignal.timeout(deadlineMs)
+  for await (const { TTL } of connection.keepAlive(lease, { once: true, signal })) return TTL
+  throw new Error('deadline exceeded')
+}
+
+/** Resolves when the member knows that nobody leads. */
+async function untilLeaderless(member: ClusterMember): Promise<void> {
+  await using connection = await connected(member.endpoint)
+  for (;;) {
+    const { leader } = await connection.maintenance.status({ deadlineMs })
+    if (leader === '0') return
+    await new Promise(setImmediate)
+  }
+}
+
+const others = ({ members }: RunningCluster, ...without: ClusterMember[]) =>
+  members.filter((member) => !without.includes(member)) as [ClusterMember, ClusterMember]
+
+describe('a cluster of three', () => {
+  test('serves a client that knows all of them', async () => {
+    await using cluster = await startCluster()
+    const client: Etcd3 = await cluster.client()
+    await client.put('k').value('v')
+    for (const member of cluster.members) expect(await get(member)).toBe('v')
+    expect(cluster.env().ETCDCTL_ENDPOINTS).toBe(cluster.endpoints.join(','))
+  })
+
+  test('elects another leader, and takes the old one back', async () => {
+    await using cluster = await startCluster({ size: 3 })
+    const first = await cluster.leader()
+    await put(first, 'before')
+    await first.kill()
+    expect(first.isRunning).toBe(false)
+    const second = await cluster.leader()
+    expect(second).not.toBe(first)
+    await put(second, 'meanwhile')
+    await first.start()
+    expect(await get(first)).toBe('meanwhile')
+    await cluster.moveLeader(first)
+    expect(await cluster.leader()).toBe(first)
+    await first.stop()
+    await put(second, 'after')
+    await first.start()
+    expect(await get(first)).toBe('after')
+  })
+
+  test('goes on with its larger part, and heals', async () => {
+    await using cluster = await startCluster()
+    const old = await cluster.leader()
+    await put(old, 'before')
+    const lease = await grant(old)
+    cluster.partition([old])
+    // It does not know yet that it is alone.
+    const renewal = failure(renew(old, lease))
+    const leader = await cluster.leader()
+    expect(leader).not.toBe(old)
+    const [other] = others(cluster, old, leader)
+    await put(other, 'of the larger part')
+    // The smaller part may say what it knew, but not that it is the newest.
+    expect(await get(old, { serializable: true })).toBe('before')
+    const refusals = [put(old, 'lost'), get(old)].map(failure)
+    for (const { message } of await Promise.all(refusals)) {
+      expect(message).toMatch(/timed out|deadline|no leader/)
+    }
+    expect((await renewal).message).toBe('context canceled')
+    expect(await renew(other, lease)).toBe('60')
+    cluster.heal()
+    await cluster.moveLeader(old)
+    expect(await get(old)).toBe('of the larger part')
+  })
+
+  test('does not do later what a client was told not to expect', async () => {
+    await using cluster = await startCluster()
+    const [, second] = cluster.members as [ClusterMember, ClusterMember]
+    await put(second, 'before')
+    cluster.partition(...cluster.members.map((member) => [member]))
+    for (const member of cluster.members) await untilLeaderless(member)
+    // It waits for a leader at this member, longer than its client does.
+    const { message } = await failure(put(second, 'too late', 300))
+    expect(message).toMatch(/timed out|deadline|no leader/)
+    cluster.heal()
+    // Whatever waits at this member for a leader is proposed before this.
+    await put(second, 'after')
+    await using connection = await connected(second.endpoint)
+    const { kvs } = await connection.kv.range({ key })
+    expect(kvs.map(({ version }) => version)).toEqual(['2'])
+  })
+
+  test('waits for a majority, and a start can be given up', async () => {
+    await using cluster = await startCluster()
+    await put(await cluster.leader(), 'kept')
+    await Promise.all(cluster.members.map((member) => member.kill()))
+    const [first, second] = cluster.members as [ClusterMember, ClusterMember]
+    const alone = failure(first.start())
+    await first.kill()
+    expect((await alone).message).toBe('the start was given up')
+    await Promise.all([first.start(), second.start()])
+    expect(await get(second)).toBe('kept')
+  })
+})
+
+test('data in a directory of the program stay there', async () => {
+  const dir = await mkdtemp(path.join(tmpdir(), 'library-cluster-'))
+  try {
+    {
+      await using cluster = await startCluster({ size: 1, dir })
+      await put(await cluster.leader(), 'kept')
+    }
+    expect(await readdir(dir)).toEqual(['member-1'])
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+})
+
+test('a program that forgets its cluster ends, and not before what it waits for', async () => {
+  const root = path.join(import.meta.dirname, '../../..')
+  const program = `
+    import { startCluster } from ${JSON.stringify(path.join(root, 'src/index.ts'))}
+    const cluster = await startCluster()
+    const [first, second, third] = cluster.members
+    for (const member of [first, second, third]) await cluster.moveLeader(member)
+    await third.stop()
+    await third.start()
+    cluster.partition([third])
+    await cluster.leader()
+    process.stdout.write('waited')`
+  const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
+  // A program that does not end is killed, which rejects.
+  const ran = promisify(execFile)(process.execPath, args, { cwd: root, timeout: 20_000 })
+  const { stdout, stderr } = await ran
+  expect(stdout).toBe('waited')
+  expect(stderr).toMatch(/^the tsctl server on port \d+ was not stopped; started at /)
+})
