@@ -22,7 +22,8 @@ import { type ServerConfig, serverConfig } from '../config.js'
 import type { Platform } from '../platform.js'
 import { type Server, startServer } from '../server.js'
 import { Clients } from './client.js'
-import { forgetRunning, noteRunning, startedBy } from './unstopped.js'
+import { Ending } from './ending.js'
+import { noteRunning, startedBy } from './unstopped.js'
 
 export interface ClusterOptions {
   /** Default: 3. */
@@ -179,7 +180,9 @@ class Cluster implements RunningCluster {
   readonly #clients = new Clients()
   /** The group that each member is in; all in one: everybody reaches everybody. */
   readonly #groups = new Map<ClusterMember, number>()
-  #stopping: Promise<void> | undefined
+  readonly #ending = new Ending({ owner: this, clients: this.#clients, end: () => this.#stop() })
+  readonly stop = this.#ending.stop
+  readonly [Symbol.asyncDispose] = this.#ending.stop
 
   constructor(members: readonly Member[], ownDir: string | undefined) {
     this.members = members
@@ -237,19 +240,7 @@ class Cluster implements RunningCluster {
     this.partition()
   }
 
-  /** The second call waits for the first. */
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stop()
-    return this.#stopping
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop()
-  }
-
   async #stop(): Promise<void> {
-    forgetRunning(this)
-    this.#clients.close()
     // All end together, so nobody is left to hand over to.
     await Promise.all(this.members.map((member) => member.kill()))
     if (this.#ownDir !== undefined) await rm(this.#ownDir, { recursive: true, force: true })

@@ -22,11 +22,12 @@ import { type Server, startServer as startMember } from '../server.js'
 import { addRoot } from './auth.js'
 import { Clients, environment } from './client.js'
 import { AdvancingClock, millisecondsOf } from './clock.js'
+import { Ending } from './ending.js'
 import { expireLeases } from './expiry.js'
 import { type Faults, LibraryFaults } from './faults.js'
 import { resetInMemory, resetOnDisk } from './reset.js'
 import type { RunningServer, StartOptions } from './surface.js'
-import { forgetRunning, noteRunning, startedBy } from './unstopped.js'
+import { noteRunning, startedBy } from './unstopped.js'
 
 export {
   type ClusterMember,
@@ -81,7 +82,9 @@ class Embedded implements RunningServer {
   readonly #options: StartOptions
   readonly #firstUsers: AuthRecords
   readonly #clients = new Clients()
-  #stopping: Promise<void> | undefined
+  readonly #ending = new Ending({ owner: this, clients: this.#clients, end: () => this.#stop() })
+  readonly stop = this.#ending.stop
+  readonly [Symbol.asyncDispose] = this.#ending.stop
 
   constructor(server: Server, { clock, faults, options, ca }: EmbeddedParts) {
     const [endpoint = ''] = server.endpoints
@@ -105,7 +108,7 @@ class Embedded implements RunningServer {
   }
 
   get isRunning(): boolean {
-    return this.#stopping === undefined
+    return !this.#ending.isBegun
   }
 
   env(): Record<string, string> {
@@ -128,25 +131,13 @@ class Embedded implements RunningServer {
       : resetOnDisk(service))
   }
 
-  /** The second call waits for the first. */
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stop()
-    return this.#stopping
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop()
-  }
-
   async #stop(): Promise<void> {
-    forgetRunning(this)
     this.faults.clear()
-    this.#clients.close()
     await this.#server.close()
   }
 
   #checkRunning(what: string): void {
-    if (this.#stopping === undefined) return
+    if (this.isRunning) return
     throw new Error(`${what} needs a running server; the one on port ${this.port} was stopped`)
   }
 }

@@ -6,9 +6,9 @@
 // next line of the test runs.
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { Clients, environment } from './client.js'
+import { Ending } from './ending.js'
 import type { Faults } from './faults.js'
 import type { RunningServer, StartOptions } from './surface.js'
-import { forgetRunning } from './unstopped.js'
 
 /** What the thread is asked for; `wake`: somebody sleeps until it is answered. */
 export interface Request {
@@ -148,7 +148,9 @@ class Threaded implements RunningServer {
   readonly #thread: Thread
   readonly #rootPassword: string | undefined
   readonly #clients = new Clients()
-  #stopping: Promise<void> | undefined
+  readonly #ending = new Ending({ owner: this, clients: this.#clients, end: () => this.#stop() })
+  readonly stop = this.#ending.stop
+  readonly [Symbol.asyncDispose] = this.#ending.stop
 
   constructor(thread: Thread, { endpoint, ca }: Started, { auth }: StartOptions) {
     this.endpoint = endpoint
@@ -176,7 +178,7 @@ class Threaded implements RunningServer {
   }
 
   get isRunning(): boolean {
-    return this.#stopping === undefined
+    return !this.#ending.isBegun
   }
 
   env(): Record<string, string> {
@@ -192,18 +194,7 @@ class Threaded implements RunningServer {
     await this.#thread.ask('reset')
   }
 
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stop()
-    return this.#stopping
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop()
-  }
-
   async #stop(): Promise<void> {
-    forgetRunning(this)
-    this.#clients.close()
     await this.#thread.ask('stop')
     await this.#thread.end()
   }
