@@ -302,6 +302,8 @@ async function standIn() {
 function declareTypes() {
   const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
   const project = path.join(import.meta.dirname, 'types.tsconfig.json')
+  // Those of files that have moved since would go into the package, too.
+  fs.rmSync(path.join(dist, 'types'), { recursive: true, force: true })
   const { status } = spawnSync(process.execPath, [tsc, '-p', project], { stdio: 'inherit' })
   if (status !== 0) throw new Error('the declarations of the library could not be written')
 }
