@@ -5,7 +5,6 @@
 // An entry at or below the index that the checkpoint already contains has had its effect; of
 // those only membership changes go to raft again, which keeps its configuration elsewhere. They
 // are checked against the membership of then, so that what was refused stays refused.
-
 import type { Entry } from '../api/gen/raft.js'
 import { ConfChange, EntryType } from '../api/gen/raft.js'
 import { InternalRaftRequest } from '../api/gen/raft_internal.js'

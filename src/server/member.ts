@@ -1,7 +1,6 @@
 // member.ts: one member at work, without a network: state, log, raft and what runs beside them.
 // It begins where recovery left off and is ready once it leads or knows who does, and has applied
 // what the leader's first entry confirms.
-
 import { type ConfChange, ConfChangeType } from '../api/gen/raft.js'
 import { EtcdError } from '../api/rpc-errors.js'
 import type { RawNode } from '../raft/raw-node.js'

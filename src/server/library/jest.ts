@@ -8,7 +8,6 @@
 // and etcd3's transport need them:
 //
 //     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] })
-
 import { type HookOptions, type Hooks, serverFor } from './hooks.js'
 import type { RunningServer } from './surface.js'
 
