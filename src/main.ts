@@ -10,13 +10,13 @@
 import { typedWords } from './commands/argv.js'
 import { bytes, type CommandLine, goQuote } from './commands/context.js'
 import { type Found, find, UnknownCommandError } from './commands/find.js'
-import { flagKey, ParseError, parse } from './commands/parse.js'
+import { flagKey, ParseError, parse, parseServerWords } from './commands/parse.js'
 import { OutputClosed, printingTo } from './commands/printing.js'
 import { type Io, newSession, type Writing } from './commands/session.js'
 import { table } from './commands/table.js'
 import { titleWithoutSecrets } from './commands/title.js'
 import { systemClock } from './platform/clock.js'
-import { systemFiles } from './platform/files.js'
+import { blockingFiles } from './platform/files.js'
 import { systemRandom } from './platform/random.js'
 
 export type { Io } from './commands/session.js'
@@ -43,7 +43,8 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 
 async function perform(argv: readonly string[], io: Io, writing: Writing): Promise<void> {
   const found = await find(argv, table)
-  const parsed = parse(found.rest, found.flags)
+  const isServer = found.defined?.kind === 'command' && found.defined.isServer
+  const parsed = (isServer ? parseServerWords : parse)(found.rest, found.flags)
   if (parsed.values.help === true || found.defined?.kind !== 'command') {
     const { helpText } = await import('./commands/help.js')
     return writing.printing.write(helpText(found, table))
@@ -163,7 +164,7 @@ export function processIo(): Io {
     env: process.env,
     clock: systemClock,
     random: systemRandom,
-    files: systemFiles,
+    files: blockingFiles,
     onInterrupt(callback) {
       process.on('SIGINT', callback)
       process.on('SIGTERM', callback)

@@ -32,8 +32,11 @@ export async function readDigest(
 ): Promise<DigestReading> {
   const sizeBytes = await handle.size()
   const contentBytes = hasDigest(sizeBytes) ? sizeBytes - digestSize : sizeBytes
-  const hash = contentBytes < threadSizeMin ? hashHere : hashOnThread
-  const computed = await hash(handle, contentBytes, signal)
+  const { descriptor } = handle
+  const computed =
+    descriptor === undefined || contentBytes < threadSizeMin
+      ? await hashHere(handle, contentBytes, signal)
+      : await hashOnThread(descriptor, contentBytes, signal)
   const stored = contentBytes < sizeBytes ? Buffer.alloc(digestSize) : undefined
   if (stored !== undefined) await handle.read(stored, contentBytes)
   return { computed, stored, contentBytes }

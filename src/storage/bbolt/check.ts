@@ -58,7 +58,9 @@ async function check(
   for (const bucket of buckets) {
     onBucket?.(bucket.name)
     await reporting(onDamage, async () => {
-      for await (const leaf of bucketLeaves(passing, bucket, walk)) onLeaf?.(leaf)
+      for await (const leaves of bucketLeaves(passing, bucket, walk)) {
+        for (const leaf of leaves) onLeaf?.(leaf)
+      }
     })
   }
   // Behind damaged pages whole subtrees are unknown, and all would seem to be lost pages.

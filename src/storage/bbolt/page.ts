@@ -48,12 +48,12 @@ export interface Child {
   readonly id: number
 }
 
-export function readPageHeader(data: Buffer): PageHeader {
+export function readPageHeader(data: Buffer, at = 0): PageHeader {
   return {
-    id: readId(data, 0),
-    flags: data.readUInt16LE(8),
-    count: data.readUInt16LE(10),
-    overflow: data.readUInt32LE(12),
+    id: readId(data, at),
+    flags: data.readUInt16LE(at + 8),
+    count: data.readUInt16LE(at + 10),
+    overflow: data.readUInt32LE(at + 12),
   }
 }
 

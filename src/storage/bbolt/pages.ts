@@ -5,7 +5,7 @@ import type { FileHandle } from '../../platform/files.js'
 import { CorruptionError } from '../errors.js'
 import type { Fail } from './leaf.js'
 import type { Meta } from './meta.js'
-import { countEnd, type PageHeader, pageFlag, pageHeaderSize, readPageHeader } from './page.js'
+import { countEnd, type PageHeader, pageFlag, readPageHeader } from './page.js'
 
 /** A page with its further pages. `offset` is where it stands in the file. */
 export interface Block {
@@ -86,14 +86,36 @@ export class PageFile {
     }
   }
 
-  /** The block of page `id`, of which at least the first page was fetched. Checks its header. */
-  async block(id: number, fetched: FetchedPages): Promise<Block> {
+  /**
+   * The block of page `id`, of which at least the first page was fetched; undefined when there is
+   * more of it. Checks its header.
+   */
+  fetchedBlock(id: number, fetched: FetchedPages): Block | undefined {
     const offset = this.offsetOf(id)
-    const header = readPageHeader(fetched.bytes(offset, pageHeaderSize))
+    const run = fetched.runAt(offset)
+    const at = offset - run.from
+    const header = readPageHeader(run.data, at)
     this.#checkHeader(header, id)
-    const size = (header.overflow + 1) * this.meta.pageSizeBytes
-    const data = fetched.find(offset, size) ?? (await this.#run(offset, offset + size)).data
-    return { header, data, offset }
+    const end = at + this.#blockSize(header)
+    return end <= run.data.length ? { header, data: run.data.subarray(at, end), offset } : undefined
+  }
+
+  /** The same with all of it, however much that is. */
+  async block(id: number, fetched: FetchedPages): Promise<Block> {
+    const block = this.fetchedBlock(id, fetched)
+    if (block !== undefined) return block
+    const offset = this.offsetOf(id)
+    const run = fetched.runAt(offset)
+    const header = readPageHeader(run.data, offset - run.from)
+    return {
+      header,
+      data: (await this.#run(offset, offset + this.#blockSize(header))).data,
+      offset,
+    }
+  }
+
+  #blockSize({ overflow }: PageHeader): number {
+    return (overflow + 1) * this.meta.pageSizeBytes
   }
 
   /** The error for what stands at `offset` of the file. A property, so that it can be passed on. */
@@ -145,27 +167,18 @@ export class FetchedPages {
     this.runs = runs
   }
 
-  /** Bytes of a page that is known to be here. */
-  bytes(offset: number, size: number): Buffer {
-    const found = this.find(offset, size)
-    if (found === undefined) throw new RangeError(`offset ${offset} was not fetched`)
-    return found
-  }
-
-  find(offset: number, size: number): Buffer | undefined {
+  /** The piece with the byte at `offset`, which is known to be here. */
+  runAt(offset: number): Run {
     let low = 0
     let high = this.runs.length
     while (low < high) {
       const middle = (low + high) >>> 1
       const run = this.runs[middle]
-      if (run === undefined) return undefined
+      if (run === undefined) break
       if (offset < run.from) high = middle
       else if (offset >= run.from + run.data.length) low = middle + 1
-      else {
-        const at = offset - run.from
-        return at + size <= run.data.length ? run.data.subarray(at, at + size) : undefined
-      }
+      else return run
     }
-    return undefined
+    throw new RangeError(`offset ${offset} was not fetched`)
   }
 }

@@ -70,8 +70,9 @@ function newDatabase(
   const byName = new Map(buckets.map((bucket) => [bucket.name.toString(), bucket]))
   async function* leaves(name: string): AsyncGenerator<Leaf, void, void> {
     const bucket = byName.get(name)
-    if (bucket !== undefined)
-      yield* bucketLeaves(pages, bucket, { reached: new PageSet(highWaterMark) })
+    if (bucket === undefined) return
+    const walk = { reached: new PageSet(highWaterMark) }
+    for await (const group of bucketLeaves(pages, bucket, walk)) yield* group
   }
   return {
     file: pages.file,
@@ -98,30 +99,32 @@ export type FileWalk = Omit<WalkOptions, 'holdsBuckets'>
 export async function listBuckets(pages: PageFile, walk: FileWalk): Promise<BucketEntry[]> {
   const root = { id: pages.meta.root, namedAt: 32 }
   const buckets: BucketEntry[] = []
-  for await (const leaf of walkLeaves(pages, root, { ...walk, holdsBuckets: true })) {
-    for (let at = 0; at < leaf.count; at++) {
-      const name = leaf.key(at)
-      buckets.push({ name, value: leaf.value(at), offset: leaf.offset(at) + name.length })
-    }
-    if (buckets.length > bucketsMax) {
-      throw pages.fail(leaf.offset(0), `at most ${bucketsMax} buckets`, 'more')
+  for await (const leaves of walkLeaves(pages, root, { ...walk, holdsBuckets: true })) {
+    for (const leaf of leaves) {
+      for (let at = 0; at < leaf.count; at++) {
+        const name = leaf.key(at)
+        buckets.push({ name, value: leaf.value(at), offset: leaf.offset(at) + name.length })
+      }
+      if (buckets.length > bucketsMax) {
+        throw pages.fail(leaf.offset(0), `at most ${bucketsMax} buckets`, 'more')
+      }
     }
   }
   return buckets
 }
 
-/** The leaves of one bucket, which may be a tree or stand in its own value. */
+/** The leaves of one bucket, which may be a tree or stand in its own value, some at a time. */
 export async function* bucketLeaves(
   pages: PageFile,
   { value, offset }: BucketEntry,
   walk: FileWalk,
-): AsyncGenerator<Leaf, void, void> {
+): AsyncGenerator<readonly Leaf[], void, void> {
   if (value.length < bucketHeaderSize) {
     throw pages.fail(offset, `a bucket of at least ${bucketHeaderSize} bytes`, `${value.length}`)
   }
   const root = readId(value, 0)
   if (root === 0) {
-    yield inlineLeaf(pages, value.subarray(bucketHeaderSize), offset + bucketHeaderSize)
+    yield [inlineLeaf(pages, value.subarray(bucketHeaderSize), offset + bucketHeaderSize)]
   } else {
     yield* walkLeaves(pages, { id: root, namedAt: offset }, { ...walk, holdsBuckets: false })
   }

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { checkDatabase } from '../../../src/storage/bbolt/check.js'
 import { type Meta, readMeta, writeMeta } from '../../../src/storage/bbolt/meta.js'
 import { pageFlag, writeId, writePageHeader } from '../../../src/storage/bbolt/page.js'
+import { openDatabase } from '../../../src/storage/bbolt/reader.js'
 import { planDatabase } from '../../../src/storage/bbolt/writer.js'
 import { files, numbered, readContents, temporaryDir } from './databases.js'
 
@@ -210,6 +211,20 @@ test('the check goes on behind the damage and lists each', async () => {
     [5120, 'page 71'],
   ])
   expect(findingCount).toBe(2)
+})
+
+test('what stands before the damage is read before the reader refuses', async () => {
+  await using place = await temporaryDir()
+  const bytes = await sound()
+  writeId(bytes, 70, page(4))
+  await writeFile(place.file('db'), bytes)
+  const database = await openDatabase(place.file('db'), { files })
+  const leaves = database.leaves('key')
+  const first: string[] = []
+  for (const _ of [2, 3]) first.push(String((await leaves.next()).value?.key(0)))
+  expect(first).toEqual(['00000000', '00000010'])
+  await expect(leaves.next()).rejects.toThrow('at 4096: page 70, expected page 4')
+  await database.close()
 })
 
 const metaCases: [what: string, change: Partial<Meta>, finding: string][] = [
