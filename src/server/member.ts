@@ -9,10 +9,11 @@ import { Applier, type Outcome } from './apply.js'
 import { type Cancellable, startBackground } from './background.js'
 import { Remover } from './compactor.js'
 import type { ServerConfig } from './config.js'
+import { Handover } from './handover.js'
 import { IndexWait } from './index-wait.js'
 import { LeaderLeases } from './leader-leases.js'
 import { Leaderless } from './leaderless.js'
-import { Leadership, successor, type TransferOptions, transferLeadership } from './leadership.js'
+import { Leadership } from './leadership.js'
 import { trimLog } from './log-trimmer.js'
 import type { VersionMonitor } from './membership/cluster-version.js'
 import { newVersionMonitor } from './membership/new-version-monitor.js'
@@ -73,6 +74,7 @@ export class Member {
   readonly #leases: LeaderLeases
   #timers: readonly Cancellable[] = []
   readonly #leadership: Leadership
+  readonly #handover: Handover
   readonly #versions: VersionMonitor
   readonly #publication: Publication
   /** How others reach this member and it them; undefined for one that stays alone. */
@@ -99,21 +101,43 @@ export class Member {
       figures: this.#figures,
     })
     this.#node = this.#newNode()
-    this.#leases = this.#newLeases()
+    this.#leases = new LeaderLeases(this.#around())
     this.transport = network?.newTransport(this.#newPeerHandlers())
     this.#peers = this.#linkPeers()
-    this.#leadership = this.#newLeadership()
+    this.#leadership = new Leadership(this.#around())
+    this.#handover = new Handover(this.#around())
     this.service = this.#newService()
-    this.#publication = this.#newPublication()
-    this.ready = this.#publication.ready
-    const { memberId, state } = recovered
-    const group = { memberId, membership: state.membership }
-    this.#versions = newVersionMonitor(config, group, platform, {
-      node: this.#node,
+    this.#publication = new Publication({
+      ...this.#around(),
+      name: config.name,
       proposer: this.service.proposer,
-      peerAsk: this.#peerAsk,
-      timeoutMs: requestTimeoutMs(config),
+      retryMs: config.heartbeatIntervalMs,
     })
+    this.ready = this.#publication.ready
+    this.#versions = newVersionMonitor({
+      ...this.#around(),
+      newest: config.maxClusterVersion,
+      proposer: this.service.proposer,
+    })
+  }
+
+  /** What parts of a member are made with; those that are made before the transport lack it. */
+  #around() {
+    const { memberId, state } = this.#recovered
+    const { clock, log } = this.#platform
+    const { heartbeatIntervalMs, electionTimeoutMs } = this.#config
+    return {
+      ...state,
+      memberId,
+      node: this.#node,
+      transport: this.transport,
+      peerAsk: this.#peerAsk,
+      clock,
+      log,
+      heartbeatIntervalMs,
+      electionTimeoutMs,
+      requestTimeoutMs: requestTimeoutMs(this.#config),
+    }
   }
 
   /** Begins to take part. `clientUrls` is where clients are told to come. */
@@ -127,7 +151,7 @@ export class Member {
   /** Stops taking part, and writes a last checkpoint unless the member failed. */
   async close(): Promise<void> {
     for (const timer of this.#timers) timer.cancel()
-    if (!this.#isAbandoned) await this.#handOver()
+    if (!this.#isAbandoned) await this.#handover.beforeStop()
     await this.transport?.close()
     await this.#node.close()
     this.#wait.rejectAll(new EtcdError('stopped'))
@@ -190,27 +214,6 @@ export class Member {
     })
   }
 
-  /** A leader that stops hands over first, so that the others need not wait for its silence. */
-  async #handOver(): Promise<void> {
-    const { memberId, state } = this.#recovered
-    if (!this.#node.isLeader || this.#node.hasFailed) return
-    const { transport } = this
-    const group = { memberId, membership: state.membership, transport }
-    const target = successor(group, this.#node.status().progress)
-    if (target === undefined) return
-    try {
-      await transferLeadership(this.#node, target, this.#transferOptions())
-    } catch (error) {
-      this.#platform.log.warn('leadership was not taken over', { error: String(error) })
-    }
-  }
-
-  #transferOptions(): TransferOptions {
-    const { heartbeatIntervalMs } = this.#config
-    const timeoutMs = requestTimeoutMs(this.#config)
-    return { clock: this.#platform.clock, heartbeatIntervalMs, timeoutMs }
-  }
-
   #linkPeers(): PeerLink | undefined {
     const { transport } = this
     if (transport === undefined) return undefined
@@ -239,45 +242,6 @@ export class Member {
     this.#applier.jumpTo(position)
     this.#checkpointer?.jumpTo(position.index)
     this.#peers?.connectAll()
-  }
-
-  #newLeases(): LeaderLeases {
-    const { memberId, state } = this.#recovered
-    return new LeaderLeases({
-      ...state,
-      memberId,
-      node: this.#node,
-      clock: this.#platform.clock,
-      requestTimeoutMs: requestTimeoutMs(this.#config),
-      electionTimeoutMs: this.#config.electionTimeoutMs,
-      peerAsk: this.#peerAsk,
-    })
-  }
-
-  #newLeadership(): Leadership {
-    const { memberId, state } = this.#recovered
-    const { electionTimeoutMs } = this.#config
-    return new Leadership({
-      memberId,
-      clock: this.#platform.clock,
-      electionTimeoutMs,
-      requestTimeoutMs: requestTimeoutMs(this.#config),
-      membership: state.membership,
-      transport: this.transport,
-    })
-  }
-
-  #newPublication(): Publication {
-    const { memberId: id, state } = this.#recovered
-    return new Publication({
-      id,
-      name: this.#config.name,
-      membership: state.membership,
-      proposer: this.service.proposer,
-      clock: this.#platform.clock,
-      log: this.#platform.log,
-      retryMs: this.#config.heartbeatIntervalMs,
-    })
   }
 
   #newApplier(): Applier {
@@ -342,47 +306,34 @@ export class Member {
 
   #newService(): ServiceParts {
     const { state, memberId, clusterId } = this.#recovered
-    const { clock, log } = this.#platform
     const config = this.#config
-    const node = this.#node
+    const around = this.#around()
+    const { node, clock, membership } = around
     const ids = new RequestIds(memberId, clock.wall())
     const proposer = new Proposer(
       { node, wait: this.#wait, ids, clock },
-      { requestBytesMax: config.maxRequestBytes, timeoutMs: requestTimeoutMs(config) },
+      { requestBytesMax: config.maxRequestBytes, timeoutMs: around.requestTimeoutMs },
     )
     const size = new DatabaseSize(() => state.store.bytes)
-    const { membership } = state
-    const { transport } = this
-    const peerAsk = this.#peerAsk
-    const reach = { memberId, membership, node, peerAsk }
     return {
+      ...around,
       config,
-      memberId,
-      ...state,
       access: new Access({
         ...state,
         applied: this.#applied,
         isCertificateChecked: config.clientCertAuth,
       }),
-      node,
       proposer,
-      reconfigurer: new Reconfigurer({ ...reach, proposer, transport, clock }),
+      reconfigurer: new Reconfigurer({ ...around, proposer }),
       ids,
       leases: this.#leases,
-      peerAsk,
-      handOver: async (to) => {
-        if (!node.isLeader) throw new EtcdError('notLeader')
-        if (membership.member(to)?.isLearner !== false) throw new EtcdError('badLeaderTransferee')
-        await transferLeadership(node, to, this.#transferOptions())
-      },
+      handOver: (to) => this.#handover.to(to),
       leaderless: this.#leaderless,
       isLearner: () => membership.member(memberId)?.isLearner ?? false,
       whenReady: () => (this.#publication.isReady ? undefined : this.ready),
       headers: new Headers({ memberId, clusterId }, () => this.#raft.term),
       size,
       figures: this.#figures,
-      clock,
-      log,
       quotaCheck: quotaCheck(config, { size, proposer, memberId }),
       capture: () => captureBuckets(state, this.#applier.position),
     }

@@ -11,7 +11,7 @@ import type { Membership } from './membership.js'
 import { publishAttributes } from './publisher.js'
 
 export interface PublicationParts {
-  id: bigint
+  memberId: bigint
   name: string
   membership: Membership
   proposer: Pick<Proposer, 'propose' | 'proposeV2'>
@@ -45,7 +45,7 @@ export class Publication {
 
   /** To be called when this member knows its leader; does nothing while there is nothing to do. */
   attempt(clientUrls: readonly string[]): void {
-    const { id, name, membership } = this.#parts
+    const { memberId: id, name, membership } = this.#parts
     if (membership.size === 1) {
       if (this.#isReady || membership.member(id) === undefined) return
       membership.publish(id, { name, clientUrls })
@@ -60,7 +60,7 @@ export class Publication {
   }
 
   async #publish(clientUrls: readonly string[], agreedVersion: string): Promise<void> {
-    const { id, name, proposer, clock, log, retryMs } = this.#parts
+    const { memberId: id, name, proposer, clock, log, retryMs } = this.#parts
     try {
       await publishAttributes(proposer, { id, name, clientUrls }, agreedVersion)
       this.#becomeReady()

@@ -31,7 +31,7 @@ function publicationOf(members: number) {
     })
   const proposer = { propose, proposeV2: propose }
   const publication = new Publication({
-    id: 1n,
+    memberId: 1n,
     name: 'm1',
     membership,
     proposer,

@@ -1,7 +1,7 @@
 // Who is handed the leadership when a leader stops.
 import { describe, expect, test } from 'vitest'
 import type { ProgressView } from '../../src/raft/raw-node.js'
-import { successor } from '../../src/server/leadership.js'
+import { successor } from '../../src/server/handover.js'
 
 interface Other {
   id: bigint
