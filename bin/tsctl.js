@@ -42,7 +42,11 @@ function readIfThere(file) {
   }
 }
 
+// Under the name of etcd, by a link, it is what etcd is.
+const named = path.basename(process.argv[1]) === 'etcd' ? ['server'] : []
 // The bundle of the server has the tool in it: a server that starts reads one file.
-const bundle = process.argv[2] === 'server' ? './server.cjs' : './tsctl.cjs'
-const { main, endProcess, processIo, processWords } = requireBeside(bundle)
-main(processWords(), processIo()).then(endProcess)
+const isServer = named.length > 0 || process.argv[2] === 'server'
+const { main, endProcess, processIo, processWords } = requireBeside(
+  isServer ? './server.cjs' : './tsctl.cjs',
+)
+main([...named, ...processWords()], processIo()).then(endProcess)

@@ -71,7 +71,7 @@ const wireAlone = {
 }
 
 /** Packages that few commands need, each a bundle of its own. */
-const rarePackages = ['chalk', 'cli-table3', 'ora']
+const rarePackages = ['chalk', 'cli-table3', 'ora', 'yaml']
 
 const packagesApart = {
   name: 'packages-apart',

@@ -43,7 +43,8 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 
 async function perform(argv: readonly string[], io: Io, writing: Writing): Promise<void> {
   const found = await find(argv, table)
-  const parsed = parse(found.rest, found.flags)
+  const isServer = found.defined?.kind === 'command' && found.defined.isServer
+  const parsed = parse(found.rest, found.flags, { isServer })
   if (parsed.values.help === true || found.defined?.kind !== 'command') {
     const { helpText } = await import('./commands/help.js')
     return writing.printing.write(helpText(found, table))

@@ -61,6 +61,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   commander: ['commands'],
   etcd3: ['connection'],
   'cli-table3': ['output'],
+  yaml: ['commands'],
   chalk: ['output'],
   ora: ['commands'],
   'sorted-btree': ['mvcc'],

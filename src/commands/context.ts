@@ -106,6 +106,8 @@ export class CommandError extends Error {
  * case name; `Options` is what run() needs.
  */
 export interface CommandParts<Flags, Options> {
+  /** Words as etcd's server takes them, without the global flags: see parse.ts. */
+  readonly isServer?: boolean
   words(command: Command): Command
   options(flags: Flags, args: readonly string[], line: CommandLine): Options
   run(ctx: CommandContext, options: Options): Promise<void>
@@ -114,6 +116,7 @@ export interface CommandParts<Flags, Options> {
 /** A command as main sees it: words checked by prepare() give the work to be done. */
 export interface DefinedCommand {
   readonly kind: 'command'
+  readonly isServer: boolean
   words(command: Command): Command
   prepare(
     flags: Readonly<Record<string, unknown>>,
@@ -139,6 +142,7 @@ export interface Subcommand {
 export function defineCommand<Flags, Options>(parts: CommandParts<Flags, Options>): DefinedCommand {
   return {
     kind: 'command',
+    isServer: parts.isServer === true,
     words: parts.words,
     prepare(flags, args, line) {
       // The parser fills exactly the options that words() declares, each by its declared type.

@@ -57,13 +57,15 @@ export async function find(words: readonly string[], table: readonly Entry[]): P
   if (entry === undefined) throw new UnknownCommandError(typed, suggestions(typed, table))
   const defined = await entry.load()
   const declared = defined.words(new Command(entry.name))
+  const isServer = defined.kind === 'command' && defined.isServer
   const found: Found = {
     path: [entry.name],
     summary: entry.summary,
     defined,
     declared,
     inherited: undefined,
-    flags: [...rootFlags, ...declared.options.map(flagOf)],
+    // Global flags are about a client: a server that took --discovery-srv would not know of it.
+    flags: [...(isServer ? [helpFlag] : rootFlags), ...declared.options.map(flagOf)],
     rest: words.toSpliced(at, 1),
   }
   return defined.kind === 'group' ? below(found, defined) : found

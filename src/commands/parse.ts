@@ -1,6 +1,7 @@
 // parse.ts: the words of a command line, taken apart as Go's pflag takes them apart. commander
 // holds the declaration; its own parser cannot follow these rules (`--prefix=false`, `-wjson`,
 // flags and positionals in any order, the texts of the errors), so this one reads the declaration.
+// etcd's server reads its words with Go's own package instead, where `-name` is `--name`.
 import type { Option } from 'commander'
 import { goQuote } from './argument.js'
 import { boolean, ValueError } from './values.js'
@@ -56,7 +57,12 @@ export function flagKey(option: Option): string {
   return option.negate ? `no${name.charAt(0).toUpperCase()}${name.slice(1)}` : name
 }
 
-export function parse(words: readonly string[], flags: readonly Flag[]): Parsed {
+/** With `isServer`, a flag has one dash or two, and no letter stands for it but -h. */
+export function parse(
+  words: readonly string[],
+  flags: readonly Flag[],
+  { isServer = false }: { isServer?: boolean } = {},
+): Parsed {
   const values: Record<string, unknown> = {}
   const given = new Set<string>()
   const positionals: string[] = []
@@ -79,7 +85,8 @@ export function parse(words: readonly string[], flags: readonly Flag[]): Parsed 
       const beforeSeparator = positionals.length
       return { values, given, positionals: [...positionals, ...rest.reverse()], beforeSeparator }
     }
-    if (word.startsWith('--')) longFlag(word, { rest, flags, set })
+    if (isServer && /^-[^-]./s.test(word)) longFlag(`-${word}`, { rest, flags, set })
+    else if (word.startsWith('--')) longFlag(word, { rest, flags, set })
     else if (word.startsWith('-') && word.length > 1) shortFlags(word, { rest, flags, set })
     else positionals.push(word)
   }

@@ -14,6 +14,7 @@ import {
   type Environment,
   UsageError,
 } from './context.js'
+import { givenTexts } from './flag-texts.js'
 import { serverSettings, serverWords } from './server-flags.js'
 import { count } from './values.js'
 
@@ -72,7 +73,10 @@ export function runOptions(
   const { port, members = 1 } = flags
   if (members < 1) throw new UsageError('run needs at least one member')
   if (members > 1 && port !== 0) throw new UsageError('--port is for a single member')
-  const { given, logLevel } = serverSettings(flags, env, { logLevel: 'warn', except: decided })
+  const { given, logLevel } = serverSettings(givenTexts(flags, env), {
+    logLevel: 'warn',
+    except: decided,
+  })
   return { port, members, config: given, logLevel, command: args }
 }
 

@@ -4,7 +4,9 @@ import { type Command, Option } from 'commander'
 import type { LogLevel } from '../platform/log.js'
 import type { ServerConfig } from '../server/config.js'
 import { authToken } from './auth-token.js'
-import { type Environment, UsageError } from './context.js'
+import { UsageError } from './context.js'
+import type { FlagTexts } from './flag-texts.js'
+import { givenInert, inertFlags } from './server-flags-inert.js'
 import { boolean, count, durationMs, list, ValueError } from './values.js'
 
 /** A flag of etcd: how its text is read, and which setting it is. */
@@ -191,6 +193,8 @@ export interface ServerSettings {
   /** What was given, by a flag or its variable. */
   given: Partial<ServerConfig>
   logLevel: LogLevel
+  /** Flags that were given and set nothing here. */
+  inert: readonly string[]
 }
 
 /** Declares the flags, less those that make no sense where a command decides by itself. */
@@ -201,33 +205,52 @@ export function serverWords(command: Command, { except = [] as readonly string[]
     command.option(`--${name}${placeholder}`, about)
     if (former !== undefined) command.addOption(new Option(`--${former}${placeholder}`).hideHelp())
   }
+  for (const { name, isSwitch } of inertFlags) {
+    command.addOption(new Option(`--${name}${isSwitch ? '' : ' <string>'}`).hideHelp())
+  }
   return command
     .option('--auto-compaction-retention <string>', 'hours, a duration, or revisions; 0: off')
-    .option('--log-level <string>', 'debug, info, warn or error')
+    .option('--log-level <string>', 'debug, info, warn, error, panic or fatal')
 }
 
-/** Flags as typed by name; a flag beats its variable. @throws UsageError */
+/** Whether a configuration file may have this at its top level. */
+export function isServerFlag(name: string): boolean {
+  const others = ['auto-compaction-retention', 'log-level']
+  const all = [...flags.flatMap(({ name: now, former }) => [now, former]), ...others]
+  return all.includes(name) || inertFlags.some((one) => one.name === name)
+}
+
+/** Whether a number without a unit stands for nanoseconds, as in Go's JSON. */
+export function isDurationFlag(name: string): boolean {
+  return flags.some((one) => one.value === '<duration>' && [one.name, one.former].includes(name))
+}
+
+/** @throws UsageError */
 export function serverSettings(
-  typed: Readonly<Record<string, unknown>>,
-  env: Environment,
+  texts: FlagTexts,
   { logLevel: defaultLevel, except = [] }: { logLevel: LogLevel; except?: readonly string[] },
 ): ServerSettings {
   const given: Partial<ServerConfig> = {}
   for (const each of flags) {
     if (except.includes(each.name)) continue
-    const text = textOf(each.name, typed, env) ?? (each.former && textOf(each.former, typed, env))
+    const text = texts(each.name) ?? (each.former && texts(each.former))
     if (text !== undefined) Object.assign(given, checked(each.name, text, each.read))
   }
   const mode = given.autoCompactionMode ?? 'periodic'
-  const retention = textOf('auto-compaction-retention', typed, env) ?? '0'
+  const retention = texts('auto-compaction-retention') ?? '0'
   given.autoCompactionRetention = checked('auto-compaction-retention', retention, (text) =>
     compactionRetention(text, mode),
   )
-  const level = textOf('log-level', typed, env) ?? defaultLevel
-  const logLevel = checked('log-level', level, (text) =>
-    oneOf<LogLevel>(text, ['debug', 'info', 'warn', 'error']),
-  )
-  return { given, logLevel }
+  const level = texts('log-level') ?? defaultLevel
+  const logLevel = checked('log-level', level, readLogLevel)
+  return { given, logLevel, inert: givenInert(texts) }
+}
+
+/** A panic of etcd is an error here. */
+function readLogLevel(text: string): LogLevel {
+  const known = ['debug', 'info', 'warn', 'error', 'panic', 'fatal'] as const
+  const level = oneOf(text, known)
+  return level === 'panic' ? 'error' : level
 }
 
 function flag(
@@ -241,16 +264,6 @@ function flag(
 
 function formerly(former: string, now: ServerFlag): ServerFlag {
   return { ...now, former }
-}
-
-function textOf(
-  name: string,
-  typed: Readonly<Record<string, unknown>>,
-  env: Environment,
-): string | undefined {
-  const value = typed[camelCase(name)]
-  if (value !== undefined) return String(value)
-  return env[`ETCD_${name.toUpperCase().replaceAll('-', '_')}`]
 }
 
 /** @throws UsageError naming the flag whose text cannot be read */
@@ -292,8 +305,4 @@ function featureGates(text: string): Partial<ServerConfig> {
     config.initialCorruptCheck = boolean(value)
   }
   return config
-}
-
-function camelCase(name: string): string {
-  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
 }

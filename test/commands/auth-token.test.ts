@@ -1,6 +1,7 @@
 // The text of --auth-token, and how the flags about tokens and passwords reach the configuration.
 import { expect, test } from 'vitest'
 import { authToken } from '../../src/commands/auth-token.js'
+import { givenTexts } from '../../src/commands/flag-texts.js'
 import { serverSettings } from '../../src/commands/server-flags.js'
 
 test.each<[text: string, setting: ReturnType<typeof authToken>]>([
@@ -39,7 +40,7 @@ test.each([
 test('flags and variables reach the configuration, flags before variables', () => {
   const typed = { authToken: 'jwt,sign-method=HS256,priv-key=s,ttl=1s', bcryptCost: '12' }
   const env = { ETCD_AUTH_TOKEN: 'simple', ETCD_AUTH_TOKEN_TTL: '60' }
-  expect(serverSettings(typed, env, { logLevel: 'info' }).given).toMatchObject({
+  expect(serverSettings(givenTexts(typed, env), { logLevel: 'info' }).given).toMatchObject({
     authToken: { kind: 'jwt', signMethod: 'HS256', privateKeyFile: 's', ttlMs: 1_000 },
     authTokenTtlSeconds: 60,
     bcryptCost: 12,
@@ -47,7 +48,8 @@ test('flags and variables reach the configuration, flags before variables', () =
 })
 
 test('a flag that cannot be read is named', () => {
-  const settings = () => serverSettings({ authToken: 'magic' }, {}, { logLevel: 'info' })
+  const settings = () =>
+    serverSettings(givenTexts({ authToken: 'magic' }, {}), { logLevel: 'info' })
   expect(settings).toThrow(
     'invalid value "magic" for flag --auth-token: the kind must be simple or jwt',
   )

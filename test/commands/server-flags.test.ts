@@ -2,12 +2,13 @@
 import { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { UsageError } from '../../src/commands/context.js'
-import { serverOptions } from '../../src/commands/server.js'
+import { givenTexts } from '../../src/commands/flag-texts.js'
+import { serverWork } from '../../src/commands/server.js'
 import { serverSettings, serverWords } from '../../src/commands/server-flags.js'
 import type { ServerConfig } from '../../src/server/config.js'
 
 const settings = (typed: Record<string, unknown>, env: Record<string, string> = {}) =>
-  serverSettings(typed, env, { logLevel: 'info' })
+  serverSettings(givenTexts(typed, env), { logLevel: 'info' })
 
 const cases: readonly (readonly [flag: string, text: string, config: Partial<ServerConfig>])[] = [
   ['name', 'm1', { name: 'm1' }],
@@ -65,6 +66,7 @@ const variable = (name: string): string => `ETCD_${name.toUpperCase().replaceAll
 describe('sets', () => {
   test.each(cases)('--%s=%s', (flag, text, config) => {
     expect(settings({ [camelCase(flag)]: text }).given).toMatchObject(config)
+    if (text === '') return // an empty variable is none: see below
     expect(settings({}, { [variable(flag)]: text }).given).toMatchObject(config)
   })
 
@@ -93,6 +95,49 @@ describe('sets', () => {
   })
 })
 
+test('an empty variable is none', () => {
+  const env = {
+    ETCD_DATA_DIR: '',
+    ETCD_NAME: '',
+    ETCD_DISCOVERY_SRV: '',
+    ETCD_QUOTA_BACKEND_BYTES: '',
+  }
+  expect(settings({}, env)).toEqual(settings({}))
+})
+
+describe('sets nothing and says so', () => {
+  test.each([
+    ['logger', 'zap'],
+    ['enable-v2', 'true'],
+    ['strict-reconfig-check', 'true'],
+    ['experimental-compact-hash-check-enabled', 'true'],
+  ])('--%s=%s', (flag, text) => {
+    expect(settings({ [camelCase(flag)]: text }).inert).toEqual([flag])
+    expect(settings({}, { [variable(flag)]: text }).inert).toEqual([flag])
+  })
+})
+
+test.each([
+  ['proxy', 'off'],
+  ['discovery-srv', ''],
+  ['peer-auto-tls', '0'],
+  ['tls-min-version', 'TLS1.2'],
+  ['experimental-max-learners', '1'],
+])('--%s=%s asks for what is done anyway', (flag, text) => {
+  expect(settings({ [camelCase(flag)]: text })).toEqual(settings({}))
+})
+
+test.each([
+  ['discovery-srv', 'example.com', ''],
+  ['client-crl-file', 'revoked.pem', ''],
+  ['peer-auto-tls', 'true', ', only false'],
+  ['tls-min-version', 'TLS1.3', ', only TLS1.2'],
+])('--%s=%s would be missed, so it is refused', (flag, text, taken) => {
+  const message = `--${flag}=${text} is not supported here${taken}`
+  expect(() => settings({ [camelCase(flag)]: text })).toThrow(message)
+  expect(() => settings({}, { [variable(flag)]: text })).toThrow(message)
+})
+
 describe('refuses', () => {
   test.each([
     ['metrics', 'all', 'all is not one of basic, extensive'],
@@ -101,7 +146,7 @@ describe('refuses', () => {
     ['feature-gates', 'InitialCorruptCheck', 'missing bool value for InitialCorruptCheck'],
     ['auto-tls', 'maybe', 'strconv.ParseBool: parsing "maybe": invalid syntax'],
     ['initial-cluster-state', 'old', 'old is not one of new, existing'],
-    ['log-level', 'loud', 'loud is not one of debug, info, warn, error'],
+    ['log-level', 'loud', 'loud is not one of debug, info, warn, error, panic, fatal'],
   ])('--%s=%s', (flag, text, problem) => {
     const refused = () => settings({ [camelCase(flag)]: text })
     expect(refused).toThrow(UsageError)
@@ -109,7 +154,7 @@ describe('refuses', () => {
   })
 
   test('words beside flags', () => {
-    expect(() => serverOptions({}, ['word'], { env: {} })).toThrow("'word' is not a valid flag")
+    expect(() => serverWork({}, ['word'], { env: {} })).toThrow("'word' is not a valid flag")
   })
 })
 
@@ -118,6 +163,9 @@ test('flags that a command decides by itself are not declared, and their variabl
   const declared = serverWords(new Command(), { except }).options.map(({ long }) => long)
   expect(declared).toContain('--max-txn-ops')
   expect(declared).not.toContain('--data-dir')
-  const { given } = serverSettings({}, { ETCD_DATA_DIR: '/x' }, { logLevel: 'warn', except })
+  const { given } = serverSettings(givenTexts({}, { ETCD_DATA_DIR: '/x' }), {
+    logLevel: 'warn',
+    except,
+  })
   expect(given).not.toHaveProperty('dataDir')
 })

@@ -1,0 +1,129 @@
+// Ways in which unit files, manifests and scripts start etcd, each with a real etcd and with the
+// bundled server under the name of etcd: both must be the same member afterwards.
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { describeWithEtcd, freePorts } from '../support/real-etcd.js'
+import { runTsctl } from '../support/server-process.js'
+
+const tsctl = path.join(import.meta.dirname, '../../bin/tsctl.js')
+
+interface Start {
+  args: readonly string[]
+  env?: Record<string, string>
+  /** Content of `etcd.yml` in the working directory. */
+  file?: string
+}
+
+const ways: Record<string, (client: string, peer: string) => Start> = {
+  'flags with one dash': (client, peer) => ({
+    args: [
+      ...['-name', 'm1', `-advertise-client-urls=${client}`, '-listen-client-urls', client],
+      ...['-listen-peer-urls', peer, `-initial-advertise-peer-urls=${peer}`],
+      ...[`-initial-cluster=m1=${peer}`, '-quota-backend-bytes', '-10'],
+    ],
+  }),
+  'a static pod': (client, peer) => ({
+    args: [
+      ...['--name=m1', '--data-dir=data', '--snapshot-count=10000', '--client-cert-auth=false'],
+      ...[`--advertise-client-urls=${client}`, `--listen-client-urls=${client}`],
+      ...[`--listen-peer-urls=${peer}`, `--initial-advertise-peer-urls=${peer}`],
+      ...[`--initial-cluster=m1=${peer}`, '--peer-client-cert-auth=false', '--logger=zap'],
+      ...['--log-outputs=stderr', '--experimental-initial-corrupt-check=true', '--enable-v2=true'],
+      ...['--strict-reconfig-check=true', '--max-snapshots=5', '--max-wals=5', '--proxy=off'],
+      ...['--grpc-keepalive-min-time=5s', '--auto-compaction-retention=8', '--enable-pprof'],
+      ...['--backend-batch-limit=10000', '--peer-auto-tls=false'],
+    ],
+  }),
+  'a file of variables, some of them empty': (client, peer) => ({
+    args: [],
+    env: {
+      ETCD_NAME: 'm1',
+      ETCD_DATA_DIR: '',
+      ETCD_WAL_DIR: '',
+      ETCD_CORS: '',
+      ETCD_DISCOVERY: '',
+      ETCD_LISTEN_CLIENT_URLS: client,
+      ETCD_ADVERTISE_CLIENT_URLS: client,
+      ETCD_LISTEN_PEER_URLS: peer,
+      ETCD_INITIAL_ADVERTISE_PEER_URLS: peer,
+      ETCD_INITIAL_CLUSTER: `m1=${peer}`,
+      ETCD_LOGGER: 'zap',
+      ETCD_ENABLE_V2: 'true',
+    },
+  }),
+  'a configuration file, which nothing adds to': (client, peer) => ({
+    args: ['--config-file', 'etcd.yml', '--name', 'other'],
+    env: { ETCD_INITIAL_CLUSTER_TOKEN: 'other' },
+    file: [
+      'name: m1',
+      'data-dir: # the default',
+      `listen-client-urls: "${client}"`,
+      `advertise-client-urls: '${client}'`,
+      `listen-peer-urls: ${peer}`,
+      `initial-advertise-peer-urls: ${peer}`,
+      `initial-cluster: m1=${peer}`,
+      'strict-reconfig-check: false',
+      'client-transport-security:\n  cert-file:\n  client-cert-auth: false',
+      'peer-transport-security: {auto-tls: false}',
+      'logger: zap\nlog-outputs: [stderr]',
+    ].join('\n'),
+  }),
+}
+
+describeWithEtcd('both take', () => {
+  test.each(Object.entries(ways))('%s', async (_, way) => {
+    const [clientPort, peerPort] = await freePorts(2)
+    const start = way(`http://127.0.0.1:${clientPort}`, `http://127.0.0.1:${peerPort}`)
+    const etcd = await memberStartedBy('etcd', start, `127.0.0.1:${clientPort}`)
+    expect(await memberStartedBy('tsctl', start, `127.0.0.1:${clientPort}`)).toEqual(etcd)
+  })
+})
+
+test('--version has the lines of etcd', async () => {
+  const { code, stdout } = await runTsctl(['server', '--version'])
+  expect([code, ...stdout.split('\n').map((line) => line.replace(/:.*/, ''))]).toEqual([
+    ...[0, 'etcd Version', 'Git SHA', 'Go Version', 'Go OS/Arch', ''],
+  ])
+})
+
+test('a configuration file that is not there is named', async () => {
+  const { code, stderr } = await runTsctl(['server', '--config-file=/no/etcd.yml'])
+  expect([code, stderr]).toEqual([1, 'Error: open /no/etcd.yml: no such file or directory\n'])
+})
+
+/** What the member says of itself, and where its data is. */
+async function memberStartedBy(
+  program: 'etcd' | 'tsctl',
+  { args, env = {}, file }: Start,
+  endpoint: string,
+): Promise<{ member: string; directories: string[] }> {
+  const dir = await mkdtemp(path.join(tmpdir(), 'server-words-'))
+  let child: ChildProcess | undefined
+  try {
+    const link = path.join(dir, 'etcd')
+    if (program === 'tsctl') await symlink(tsctl, link)
+    if (file !== undefined) await writeFile(path.join(dir, 'etcd.yml'), file)
+    const PATH = process.env.PATH ?? ''
+    const options = { cwd: dir, env: { ...env, PATH }, stdio: 'ignore' } as const
+    child = spawn(program === 'tsctl' ? link : 'etcd', args, options)
+    const client = { env: { PATH, ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: endpoint } }
+    // The answer comes as soon as the member is there.
+    const words = ['member', 'list', '--command-timeout=60s']
+    const { stdout } = await promisify(execFile)('etcdctl', words, client)
+    const entries = await readdir(dir)
+    const directories = entries.filter((name) => name !== 'etcd' && name !== 'etcd.yml')
+    return { member: stdout, directories }
+  } finally {
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, 'exit')
+      child.kill('SIGKILL')
+      await ended
+    }
+    await rm(dir, { recursive: true, force: true })
+  }
+}
