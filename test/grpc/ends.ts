@@ -11,6 +11,7 @@ import { type GrpcServerOptions, type Handler, newGrpcServer } from '../../src/g
 import { RpcError } from '../../src/grpc/status.js'
 import { systemClock } from '../../src/platform/clock.js'
 import { silentLog } from '../../src/platform/log.js'
+import { freePorts } from '../support/free-ports.js'
 import { openPlainChannel } from '../support/open-plain-channel.js'
 
 const cleanups: (() => Promise<unknown> | unknown)[] = []
@@ -79,12 +80,9 @@ export async function tempDir(): Promise<string> {
   return dir
 }
 
-/** A port on which nothing listens. */
+/** A port on which nothing listens, and which no client gets as its own. */
 export async function deadPort(): Promise<number> {
-  const server = net.createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const port = portOf(server)
-  await new Promise((resolve) => server.close(resolve))
+  const [port = 0] = await freePorts(1)
   return port
 }
 

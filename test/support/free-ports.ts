@@ -1,18 +1,22 @@
-// free-ports.ts: ports for servers that must be told theirs before they start. They are taken from
-// below those that the system gives to clients, or to whoever asks for port 0: such a one may have
-// gone to somebody else before the server is there.
+// free-ports.ts: ports for servers that must be told theirs before they start, or have to come back
+// to them. They are taken from below those that the system gives to clients, or to whoever asks for
+// port 0: such a one may have gone to somebody else before the server is there. Test files that run
+// side by side have ranges of their own for the same reason.
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import net from 'node:net'
 
-const portMin = 10_000
-/** Linux begins here with ports for clients; other systems higher. */
-const portEnd = 32_768
+/** Workers of vitest that have a range of their own; it numbers those that run from 1. */
+const rangeCount = 8
+const rangeSize = 1_250
+/** Ends where clusters of the library begin (server/library/ports.ts). */
+const portMin = 10_000 + ((Number(process.env.VITEST_POOL_ID ?? 1) - 1) % rangeCount) * rangeSize
+const portEnd = portMin + rangeSize
 
-/** Test files run side by side, so each begins somewhere else. */
+/** Another run of the tests may have the same range, so each file begins somewhere in it. */
 let next = randomInt(portMin, portEnd)
 
-/** Ports that were free a moment ago, all different, and none that this file was given before. */
+/** Ports that were free a moment ago, all different, and none that this file was given lately. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = []
   while (ports.length < count) {
