@@ -117,7 +117,8 @@ async function newCluster(options: ClusterOptions): Promise<ProcessCluster> {
     async etcdctl(args, to) {
       const endpoints = to?.endpoint ?? members.map(({ endpoint }) => endpoint).join(',')
       const env = { PATH: process.env.PATH, ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: endpoints }
-      return (await promisify(execFile)('etcdctl', [...args], { env, timeout: 20_000 })).stdout
+      return (await promisify(execFile)('etcdctl', [...args], { env, timeout: becomesTrueMs }))
+        .stdout
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(members.map((member) => member.stop('SIGKILL')))
@@ -154,6 +155,8 @@ class Process implements ClusterMember {
   /** Of the last start, which the next one repeats unless it is given others. */
   #lastFlags: readonly string[] = []
   #child: ChildProcess | undefined
+  /** Resolves when it has ended and all of its log has been read, which comes later. */
+  #closed: Promise<unknown> = Promise.resolve()
 
   constructor({ name, program, place, dataDir, flags }: ProcessAt) {
     this.name = name
@@ -183,6 +186,7 @@ class Process implements ClusterMember {
       ...flags,
     ])
     this.#child = child
+    this.#closed = once(child, 'close').catch(() => {})
     await new Promise<void>((resolve, reject) => {
       const listen = (input: Readable | null, isServing: RegExp) => {
         if (input === null) return
@@ -196,7 +200,7 @@ class Process implements ClusterMember {
       child.on('error', reject)
       const limit = () => reject(new Error(`${this.name} does not serve:\n${this.tail}`))
       setTimeout(limit, becomesTrueMs).unref()
-      child.on('exit', (code) =>
+      child.on('close', (code) =>
         reject(new Error(`${this.name} ended with ${code}:\n${this.tail}`)),
       )
     })
@@ -205,11 +209,8 @@ class Process implements ClusterMember {
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     const child = this.#child
     if (child === undefined) return null
-    if (!hasEnded(child)) {
-      const ended = once(child, 'exit')
-      child.kill(signal)
-      await ended
-    }
+    if (!hasEnded(child)) child.kill(signal)
+    await this.#closed
     return child.exitCode
   }
 
@@ -222,9 +223,8 @@ class Process implements ClusterMember {
   }
 
   async ended(): Promise<number | null> {
-    const child = this.#child
-    if (child !== undefined && !hasEnded(child)) await once(child, 'exit')
-    return child?.exitCode ?? null
+    await this.#closed
+    return this.#child?.exitCode ?? null
   }
 
   get tail(): string {
@@ -252,7 +252,8 @@ const hasEnded = (child: ChildProcess): boolean =>
 
 /** How often a member is asked again for what is to become true. */
 const askAgainMs = 50
-const becomesTrueMs = 20_000
+/** Ends what hangs; on a busy machine a start or an election may take many times its usual time. */
+const becomesTrueMs = 60_000
 
 /** Asks again and again until the answer is not undefined; a refusal counts as undefined. */
 export async function eventually<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
@@ -279,7 +280,7 @@ export async function withMember<T>(
   return await work(connection)
 }
 
-const askTimeout = { deadlineMs: 2_000 }
+const askTimeout = { deadlineMs: 5_000 }
 
 /** What is needed to ask a member, whatever it runs in. */
 export type Reachable = Pick<ClusterMember, 'endpoint' | 'isRunning'>

@@ -70,7 +70,7 @@ export async function startRealEtcd(options: RealEtcdOptions = {}): Promise<Real
     const child = running
     running = undefined
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
+    const ended = once(child, 'close')
     child.kill(signal)
     await ended
   }
@@ -110,7 +110,7 @@ async function startProcess(args: readonly string[], cwd: string): Promise<Child
       if (/"msg":"serving client (traffic|requests)/.test(line)) resolve()
     })
     child.on('error', reject)
-    child.on('exit', (code) => reject(new Error(`etcd ended with ${code}:\n${log.join('\n')}`)))
+    child.on('close', (code) => reject(new Error(`etcd ended with ${code}:\n${log.join('\n')}`)))
   })
   await ready
   return child

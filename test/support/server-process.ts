@@ -28,6 +28,8 @@ export async function startServerProcess(flags: readonly string[]): Promise<Serv
     '--listen-peer-urls=',
     ...flags,
   ])
+  /** Comes when it has ended and all of its log has been read. */
+  const closed = once(child, 'close').catch(() => {})
   const log: string[] = []
   createInterface({ input: child.stderr }).on('line', (line) => log.push(line))
   const url = await new Promise<URL>((resolve, reject) => {
@@ -36,14 +38,11 @@ export async function startServerProcess(flags: readonly string[]): Promise<Serv
       if (found !== undefined) resolve(new URL(found))
     })
     child.on('error', reject)
-    child.on('exit', (code) => reject(new Error(`tsctl ended with ${code}:\n${log.join('\n')}`)))
+    child.on('close', (code) => reject(new Error(`tsctl ended with ${code}:\n${log.join('\n')}`)))
   })
   async function stop(signal: NodeJS.Signals): Promise<number | null> {
-    if (!hasEnded(child)) {
-      const ended = once(child, 'exit')
-      child.kill(signal)
-      await ended
-    }
+    if (!hasEnded(child)) child.kill(signal)
+    await closed
     return child.exitCode
   }
   return {
@@ -76,7 +75,7 @@ export interface Ended {
 /** Runs the built command to its end. */
 export function runTsctl(
   args: readonly string[],
-  { env = {}, timeoutMs = 20_000, cwd = root } = {},
+  { env = {}, timeoutMs = 60_000, cwd = root } = {},
 ): Promise<Ended> {
   needBuild()
   return new Promise((resolve, reject) => {
