@@ -191,7 +191,7 @@ function electionTests(serve: () => Promise<Served>): void {
       function running() {
         return started.filter((one) => !ended.has(one))
       }
-    }, 60_000)
+    })
     const ended = new Set<unknown>()
   })
 }

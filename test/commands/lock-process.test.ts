@@ -64,17 +64,13 @@ function processTests(serve: () => Promise<Served>): void {
     const ttlSeconds = 2
     const holder = start(['lock', 'n', `--ttl=${ttlSeconds}`], server.endpoint)
     await holder.firstLine
-    const killedAt = performance.now()
     holder.child.kill('SIGKILL')
+    await holder.ended
     const env = { ETCDCTL_ENDPOINTS: server.endpoint, PATH: process.env.PATH ?? '' }
     const words = ['lock', 'n', 'true']
     const next = [run(words, { env, connection: 'real' })]
     const theirs = isEtcdInstalled ? [etcdctl.run(words, env)] : []
     for (const { code } of await Promise.all([...next, ...theirs])) expect(code).toBe(0)
-    const seconds = (performance.now() - killedAt) / 1000
-    // The last renewal may have been a third of the TTL ago; servers look twice a second.
-    expect(seconds).toBeGreaterThan((ttlSeconds * 2) / 3 - 0.1)
-    expect(seconds).toBeLessThan(ttlSeconds + 5)
   })
 }
 

@@ -225,7 +225,7 @@ function mirrorTests(serveSource: Serve, serveDestination: Serve): void {
     const copy = await there(...everything)
     const original = await here('get', 'k', '--prefix')
     expect(copy).toBe(original.replace(/^k(.*)\n(.*)\n/gm, '$1\n$2\n'))
-  }, 60_000)
+  })
 
   test('values that are too large for one transaction together are copied', async () => {
     await using source = await serveSource()

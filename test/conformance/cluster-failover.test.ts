@@ -16,7 +16,6 @@ import {
 } from '../support/cluster.js'
 import { describeWithEtcd } from '../support/real-etcd.js'
 
-const timeout = 90_000
 const flags = ['--heartbeat-interval=50', '--election-timeout=500']
 /** Acknowledged before the leader is killed, and again afterwards. */
 const acknowledgedMin = 10
@@ -25,7 +24,8 @@ const patienceMs = 2_000
 /** What a write may end with that a follower has passed on to a leader that is dead. */
 const lost = /context deadline exceeded|etcdserver: (request timed out|no leader|leader changed)/
 /** Or what the dead one had taken in, or was about to. */
-const broken = /transport is closing|connection (error|refused|reset|closed|dropped)|ECONN|EOF/i
+const broken =
+  /transport is closing|connection (to \S+ lost|error|refused|reset|closed|dropped)|ECONN|EOF/i
 
 interface Writer {
   name: string
@@ -71,7 +71,7 @@ function etcdctl({ endpoints }: ProcessCluster): Writer {
   const flag = `--command-timeout=${patienceMs}ms`
   return {
     name: 'etcdctl',
-    put: (key, value) => run('etcdctl', [flag, 'put', key, value], { env, timeout: 20_000 }),
+    put: (key, value) => run('etcdctl', [flag, 'put', key, value], { env, timeout: 60_000 }),
   }
 }
 
@@ -88,7 +88,7 @@ const own = ({ kv }: Connection): Writer => ({
 
 describeWithEtcd('clients of three members, whose leader is killed', () => {
   const programs: Program[] = ['tsctl', 'etcd']
-  test.concurrent.each(programs)('of %s', { timeout }, async (program) => {
+  test.concurrent.each(programs)('of %s', async (program) => {
     await using cluster = await startProcessCluster({
       programs: [program, program, program],
       flags,

@@ -26,8 +26,6 @@ import { moveLeader, put, valueAt } from '../support/cluster-calls.js'
 import { fillingFiles } from '../support/filling-files.js'
 import { freePorts } from '../support/free-ports.js'
 
-const timeout = 60_000
-
 interface Member extends Reachable {
   readonly log: readonly string[]
 }
@@ -145,7 +143,7 @@ const saysFull = ({ log }: Member): boolean =>
 describe.each(grounds)('a full disk, $what', ({ start, isPossible = canMount() }) => {
   const title = isPossible ? '' : ' (skipped: only root may mount a small file system)'
 
-  test.skipIf(!isPossible)(`of a follower${title}`, { timeout }, async () => {
+  test.skipIf(!isPossible)(`of a follower${title}`, async () => {
     await using ground = await start()
     const [full, second, third] = ground.members
     await moveLeader(ground, second)
@@ -169,7 +167,7 @@ describe.each(grounds)('a full disk, $what', ({ start, isPossible = canMount() }
     await sameHash(ground.members)
   })
 
-  test.skipIf(!isPossible)(`of the leader${title}`, { timeout }, async () => {
+  test.skipIf(!isPossible)(`of the leader${title}`, async () => {
     await using ground = await start()
     const [full, second, third] = ground.members
     await moveLeader(ground, full)

@@ -19,15 +19,7 @@ import { put, valueAt } from '../support/cluster-calls.js'
 import { type Machines, startMachines, whyNoMachines } from '../support/network-namespaces.js'
 import { isEtcdInstalled } from '../support/real-etcd.js'
 
-const electionTimeoutMs = 500
-/**
- * Within which the larger part has to serve. It takes one or two election timeouts where the
- * machine has time for it (in ticks: ../raft/election-time.test.ts); how fast the machine is is
- * not asked here.
- */
-const electionsMax = 40
-
-const flags = ['--heartbeat-interval=50', `--election-timeout=${electionTimeoutMs}`]
+const flags = ['--heartbeat-interval=50', '--election-timeout=500']
 const reason = whyNoMachines()
 
 async function startOn(machines: Machines, program: Program, dir: string) {
@@ -47,15 +39,16 @@ async function startOn(machines: Machines, program: Program, dir: string) {
   })
 }
 
-/** As a program does that writes again until it succeeds. @returns how long nobody served */
-async function untilServed(member: ClusterMember): Promise<number> {
-  const startedMs = performance.now()
+/**
+ * As a program does that writes again until it succeeds. How long that takes is not asked here: in
+ * ticks, ../raft/election-time.test.ts does.
+ */
+async function untilServed(member: ClusterMember): Promise<void> {
   await eventually('the larger part serves', () =>
     withMember(member, ({ kv }) =>
       kv.put({ key, value: Buffer.from('majority') }, { deadlineMs: 200 }),
     ),
   )
-  return performance.now() - startedMs
 }
 
 /** What a client hears that neither repeats anything nor has a deadline of its own. */
@@ -87,8 +80,7 @@ describe.skipIf(reason !== undefined).concurrent(title, () => {
         const rest = cluster.members.filter((member) => member !== leader)
         machines.pull(cluster.members.indexOf(leader))
         const early = refusals(leader, ['Put', 'Range'])
-        const servedMs = await untilServed(rest[0] as ClusterMember)
-        expect(servedMs).toBeLessThan(electionsMax * electionTimeoutMs)
+        await untilServed(rest[0] as ClusterMember)
         expect(rest).toContain(await leaderOf(rest))
         for (const member of rest) expect(await valueAt(member, 'k')).toBe('majority')
 
@@ -112,6 +104,5 @@ describe.skipIf(reason !== undefined).concurrent(title, () => {
         await rm(dir, { recursive: true, force: true })
       }
     },
-    90_000,
   )
 })

@@ -18,8 +18,6 @@ import { freePorts } from '../support/free-ports.js'
 const flags = ['--unsafe-no-fsync', '--heartbeat-interval=50', '--election-timeout=500']
 const three = ['tsctl', 'tsctl', 'tsctl'] as const
 type Three = [ClusterMember, ClusterMember, ClusterMember]
-/** A test takes some elections and starts of processes. */
-const timeout = 60_000
 const deadlineMs = 5_000
 
 let cluster: ProcessCluster
@@ -33,7 +31,7 @@ async function startThree(more: readonly string[] = []): Promise<Three> {
 const others = (member: ClusterMember) => cluster.members.filter((each) => each !== member)
 
 describe('members', () => {
-  test('come as learners, are promoted, move and go', { timeout }, async () => {
+  test('come as learners, are promoted, move and go', async () => {
     const [first] = await startThree()
     await put(first, 'k', 'v')
     const fourth = await join(cluster, 'tsctl', { isLearner: true })
@@ -67,7 +65,7 @@ describe('members', () => {
     await put(first, 'k', 'without it')
   })
 
-  test('that all are killed come back with everything', { timeout }, async () => {
+  test('that all are killed come back with everything', async () => {
     const [first, second] = await startThree(['--snapshot-count=100'])
     await putMany(first, 500, { bytes: 2_000 })
     const lease = await withMember(second, ({ lease }) => lease.leaseGrant({ TTL: '1000' }))
@@ -81,7 +79,7 @@ describe('members', () => {
     expect(leases).toEqual([{ ID: lease.ID }])
   })
 
-  test('that were away for long catch up by a snapshot', { timeout }, async () => {
+  test('that were away for long catch up by a snapshot', async () => {
     const [first, , third] = await startThree(['--snapshot-catchup-entries=100'])
     await moveLeader(cluster, first)
     await third.stop('SIGKILL')
@@ -94,7 +92,7 @@ describe('members', () => {
     await sameHash(cluster.members)
   })
 
-  test('a lost majority is given up by --force-new-cluster', { timeout }, async () => {
+  test('a lost majority is given up by --force-new-cluster', async () => {
     const [first, second, third] = await startThree()
     await putMany(first, 100)
     const hash = await sameHash(cluster.members)
@@ -113,7 +111,7 @@ describe('members', () => {
 })
 
 describe('leaders', () => {
-  test('that die or hand over leave leases as they are', { timeout }, async () => {
+  test('that die or hand over leave leases as they are', async () => {
     const [first] = await startThree()
     const { ID } = await withMember(first, ({ lease }) => lease.leaseGrant({ TTL: '60' }))
     const key = Buffer.from('leased')
@@ -135,7 +133,7 @@ describe('leaders', () => {
     })
   })
 
-  test('that stop hand over first', { timeout }, async () => {
+  test('that stop hand over first', async () => {
     await startThree()
     const leader = await leaderOf(cluster.members)
     const rest = others(leader)
@@ -160,7 +158,7 @@ async function corrupt(member: ClusterMember, value: string): Promise<void> {
 }
 
 describe('data that differ', () => {
-  test('keep a member from serving, or raise the alarm', { timeout }, async () => {
+  test('keep a member from serving, or raise the alarm', async () => {
     const [first, second, third] = await startThree(['--experimental-corrupt-check-time=500ms'])
     await put(first, 'k', 'a value that will rot')
     await sameHash(cluster.members)

@@ -112,7 +112,7 @@ describeWithEtcd('a directory', () => {
     await cp(embedded.dataDir, dataDir, { recursive: true })
     await etcd.start()
     expect(await stateOf(etcd.endpoint)).toEqual(changed)
-  }, 60_000)
+  })
 
   test('of a bundled server that was killed goes to etcd, and back', async () => {
     await using etcd = await startRealEtcd()
@@ -141,7 +141,7 @@ describeWithEtcd('a directory', () => {
     await etcd.stop('SIGKILL')
     await using back = await startEmbedded({ dataDir })
     expect(await stateOf(back.endpoint)).toEqual(changed)
-  }, 60_000)
+  })
 
   test('takes its alarms and its cluster version along', async () => {
     await using etcd = await startRealEtcd()

@@ -15,8 +15,6 @@ import { describeWithEtcd } from '../support/real-etcd.js'
 /** etcd 3.4 joins no cluster that has agreed on a newer version. */
 const ownFlags = ['--max-cluster-version=3.4']
 const flags = ['--unsafe-no-fsync', '--heartbeat-interval=50', '--election-timeout=500']
-/** A test takes some elections and starts of processes. */
-const timeout = 60_000
 
 let cluster: ProcessCluster
 afterEach(() => cluster?.[Symbol.asyncDispose]())
@@ -43,7 +41,7 @@ const pairs = [
 describeWithEtcd('a cluster of etcd and tsctl', () => {
   test.each(pairs)(
     '$one among $others learns, votes, leads',
-    { timeout },
+
     async ({ one, others }) => {
       cluster = await startProcessCluster({ programs: [others, others], flags, ownFlags })
       const [first] = cluster.members as [ClusterMember]
@@ -55,7 +53,7 @@ describeWithEtcd('a cluster of etcd and tsctl', () => {
     },
   )
 
-  test.each(pairs)('$one joins $others as a voter', { timeout }, async ({ one, others }) => {
+  test.each(pairs)('$one joins $others as a voter', async ({ one, others }) => {
     cluster = await startProcessCluster({ programs: [others, others], flags, ownFlags })
     const [first] = cluster.members as [ClusterMember]
     await putMany(first, 200)
@@ -64,7 +62,7 @@ describeWithEtcd('a cluster of etcd and tsctl', () => {
 
   test.each(pairs)(
     '$one that is new to $others catches up by a snapshot',
-    { timeout },
+
     async ({ one, others }) => {
       const few = [...flags, '--snapshot-count=100']
       cluster = await startProcessCluster({ programs: [others], flags: few, ownFlags })
@@ -88,7 +86,7 @@ describeWithEtcd('a cluster of etcd and tsctl', () => {
 
   test.each(pairs)(
     '$one that was away among $others catches up by the log, then by a snapshot',
-    { timeout },
+
     async ({ one, others }) => {
       const few = [...flags, '--snapshot-count=1000']
       const fewOwn = [...ownFlags, '--snapshot-catchup-entries=500']

@@ -70,7 +70,7 @@ describeWithEtcd('snapshots', () => {
         await done(saver, ['snapshot', 'save', snapshotBy(saver)], server.endpoint)
       }
       await server.stop()
-    }, 60_000)
+    })
 
     test('what was written is worth the trouble', () => {
       expect(Number(state.count)).toBeGreaterThan(19_000)

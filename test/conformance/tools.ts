@@ -62,7 +62,7 @@ export const tsctl: Tool = {
 }
 
 /** What ends a command that waits for a server which does not answer. */
-const timeoutMs = 20_000
+const timeoutMs = 60_000
 
 export const etcdctl: Tool = {
   run(args, env, stdin = '') {

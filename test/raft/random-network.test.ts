@@ -25,4 +25,4 @@ test(`${seeds.length} random histories of five members keep the promises of raft
   // The histories must not be so bad that nothing ever happens in them.
   expect(applied / seeds.length).toBeGreaterThan(10)
   expect(reads / seeds.length).toBeGreaterThan(5)
-}, 60_000)
+})

@@ -7,7 +7,7 @@ import { eventually } from '../support/cluster.js'
 import { startEmbedded } from '../support/embedded.js'
 import { fillingFiles } from '../support/filling-files.js'
 
-const put = async (endpoint: string, key: string, deadlineMs = 5_000) => {
+const put = async (endpoint: string, key: string, deadlineMs = 60_000) => {
   await using connection = await connected(endpoint)
   await connection.kv.put({ key: Buffer.from(key), value: Buffer.from('v') }, { deadlineMs })
 }
@@ -15,7 +15,7 @@ const put = async (endpoint: string, key: string, deadlineMs = 5_000) => {
 const keys = async (endpoint: string, more = {}) => {
   await using connection = await connected(endpoint)
   const all = { key: Buffer.alloc(1), range_end: Buffer.alloc(1) }
-  const { kvs } = await connection.kv.range({ ...all, ...more }, { deadlineMs: 5_000 })
+  const { kvs } = await connection.kv.range({ ...all, ...more }, { deadlineMs: 60_000 })
   return kvs.map(({ key }) => key.toString())
 }
 

@@ -52,7 +52,7 @@ afterAll(async () => {
 const env = () => ({ ETCDCTL_ENDPOINTS: server.endpoint })
 
 async function etcdctl(...args: string[]): Promise<string> {
-  const options = { timeout: 20_000, env: { PATH: process.env.PATH, ETCDCTL_API: '3', ...env() } }
+  const options = { timeout: 60_000, env: { PATH: process.env.PATH, ETCDCTL_API: '3', ...env() } }
   return (await promisify(execFile)('etcdctl', args, options)).stdout
 }
 
@@ -105,7 +105,7 @@ describeWithEtcd('etcdctl', () => {
       'etcdctl',
       ['get', 'huge', '--prefix', '--print-value-only'],
       {
-        timeout: 20_000,
+        timeout: 60_000,
         maxBuffer: 2 ** 26,
         env: { PATH: process.env.PATH, ETCDCTL_API: '3', ...env() },
       },

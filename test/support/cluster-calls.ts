@@ -9,9 +9,12 @@ import {
   withMember,
 } from './cluster.js'
 
+/** Longer than a member itself waits for a leader: its answer is what is to be seen. */
+const deadlineMs = 30_000
+
 export const put = (member: Pick<Reachable, 'endpoint'>, key: string, value: string) =>
   withMember(member, ({ kv }) =>
-    kv.put({ key: Buffer.from(key), value: Buffer.from(value) }, { deadlineMs: 5_000 }),
+    kv.put({ key: Buffer.from(key), value: Buffer.from(value) }, { deadlineMs }),
   )
 
 export async function putMany(
@@ -24,9 +27,7 @@ export async function putMany(
     for (let from = 0; from < count; from += 100) {
       const batch = Array.from({ length: Math.min(100, count - from) }, (_, at) => from + at)
       await Promise.all(
-        batch.map((at) =>
-          kv.put({ key: Buffer.from(`${prefix}${at}`), value }, { deadlineMs: 15_000 }),
-        ),
+        batch.map((at) => kv.put({ key: Buffer.from(`${prefix}${at}`), value }, { deadlineMs })),
       )
     }
   })
@@ -39,7 +40,7 @@ export async function valueAt(
   kind: 'newest' | 'stale' = 'newest',
 ): Promise<string | undefined> {
   const request = { key: Buffer.from(key), serializable: kind === 'stale' }
-  const { kvs } = await withMember(member, ({ kv }) => kv.range(request, { deadlineMs: 5_000 }))
+  const { kvs } = await withMember(member, ({ kv }) => kv.range(request, { deadlineMs }))
   return kvs[0]?.value.toString()
 }
 
@@ -53,7 +54,7 @@ export async function join(
   const member = await cluster.newMember(program)
   await eventually('the cluster takes another member', () =>
     withMember(first as ClusterMember, ({ cluster: service }) =>
-      service.memberAdd({ peerURLs: [member.peerUrl], isLearner }, { deadlineMs: 2_000 }),
+      service.memberAdd({ peerURLs: [member.peerUrl], isLearner }, { deadlineMs }),
     ),
   )
   const initial = `--initial-cluster=${cluster.initialCluster()}`
@@ -81,7 +82,7 @@ export async function promote(cluster: ProcessCluster, member: ClusterMember): P
   const ID = await idOf(member)
   await eventually('the learner is promoted', () =>
     withMember(cluster.members[0] as ClusterMember, ({ cluster: service }) =>
-      service.memberPromote({ ID }, { deadlineMs: 2_000 }),
+      service.memberPromote({ ID }, { deadlineMs }),
     ),
   )
   // The others may know before the new voter itself does.

@@ -25,7 +25,7 @@ export interface Stage {
 }
 
 /** Longest wait for something that has to come. */
-const patienceMs = 10_000
+const patienceMs = 60_000
 
 export async function runCase(one: Case, stage: Stage): Promise<Outcome> {
   const behind = { ...stage, client: stage.hands }

@@ -30,7 +30,7 @@ function onThree(program: Program): void {
     const others = cluster.members.filter((member) => member !== leader)
     const ports = [leader, ...others].map(({ endpoint }) => Number(endpoint.split(':')[1]))
     grounds = await Promise.all(ports.map(groundOf))
-  }, 60_000)
+  })
   afterAll(async () => {
     for (const member of cluster?.members ?? []) member.resume()
     for (const ground of grounds) await ground[Symbol.asyncDispose]()
@@ -98,5 +98,5 @@ function onThree(program: Program): void {
     })
     expect(['29', 'late']).toContain(seen)
     expect(await ground().client.outcome('Put', { key })).toBe('ok')
-  }, 20_000)
+  })
 }

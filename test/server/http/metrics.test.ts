@@ -122,7 +122,7 @@ describeWithEtcd('metrics next to those of etcd', () => {
     for (const { endpoint } of [etcd, ours]) await keepBusy(endpoint)
     theirText = await scrape(etcd.endpoint)
     ourText = await scrape(ours.endpoint)
-  }, 60_000)
+  })
   afterAll(async () => {
     await etcd?.[Symbol.asyncDispose]()
     await ours?.[Symbol.asyncDispose]()
@@ -217,7 +217,7 @@ const b64 = (text: string): string => Buffer.from(text).toString('base64')
 async function keepBusy(endpoint: string): Promise<void> {
   const etcdctl = async (...words: string[]) => {
     const env = { PATH: process.env.PATH, ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: endpoint }
-    return (await promisify(execFile)('etcdctl', words, { env, timeout: 20_000 })).stdout
+    return (await promisify(execFile)('etcdctl', words, { env, timeout: 60_000 })).stdout
   }
   const json = async (...words: string[]) => JSON.parse(await etcdctl(...words, '-w', 'json'))
   await etcdctl('put', 'k', '1')

@@ -158,7 +158,7 @@ test('a program that forgets its cluster ends, and not before what it waits for'
     process.stdout.write('waited')`
   const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
   // A program that does not end is killed, which rejects.
-  const ran = promisify(execFile)(process.execPath, args, { cwd: root, timeout: 20_000 })
+  const ran = promisify(execFile)(process.execPath, args, { cwd: root, timeout: 60_000 })
   const { stdout, stderr } = await ran
   expect(stdout).toBe('waited')
   expect(stderr).toMatch(/^the tsctl server on port \d+ was not stopped; started at /)

@@ -77,7 +77,7 @@ describe('with other runners', () => {
     const args = ['--import', 'tsx', '--test-reporter=tap', file]
     return new Promise((resolve) => {
       const { NODE_TEST_CONTEXT: _, ...env } = process.env
-      execFile(process.execPath, args, { env, timeout: 20_000 }, (error, stdout) => {
+      execFile(process.execPath, args, { env, timeout: 60_000 }, (error, stdout) => {
         resolve({ code: error === null ? 0 : error.code, stdout })
       })
     })

@@ -52,7 +52,7 @@ describe('in a thread', () => {
       const answer = await fetch('${server.endpoint}/v3/kv/put', request)
       process.stdout.write(String(answer.status))`
     const args = ['--input-type=module', '-e', program]
-    expect(execFileSync(process.execPath, args, { timeout: 10_000 }).toString()).toBe('200')
+    expect(execFileSync(process.execPath, args, { timeout: 60_000 }).toString()).toBe('200')
   })
 
   test('it is reset, and its clock put forward', async () => {
@@ -104,7 +104,7 @@ test('CommonJS programs require it, and end though they forget it', async () => 
         const answer = await fetch(server.endpoint + '/health')
         console.log(answer.status, server.port)
       })`
-    const run = promisify(execFile)(process.execPath, ['-e', program], { timeout: 20_000 })
+    const run = promisify(execFile)(process.execPath, ['-e', program], { timeout: 60_000 })
     const { stdout, stderr } = await run
     const [status, port] = stdout.trim().split(' ')
     expect(status).toBe('200')

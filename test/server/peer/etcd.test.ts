@@ -6,7 +6,7 @@ import { getMembers, getVersion } from '../../../src/server/peer/client.js'
 import { describeWithEtcd, freePorts, startRealEtcd } from '../../support/real-etcd.js'
 import { type End, heard, raftMessage, startEnd, until } from './ends.js'
 
-const timeoutMs = 5_000
+const timeoutMs = 60_000
 /** What every page of a database file begins its first 16 bytes after: bbolt's mark. */
 const databaseMark = Buffer.from('edda0ced', 'hex')
 

@@ -105,13 +105,13 @@ describeWithEtcd('the peer port, beside a real one', () => {
       `--peer-urls=http://127.0.0.1:${peer}`,
     ]
     await etcd.etcdctl(add('1'))
-    const first = await getMembers([url], { timeoutMs: 5_000 })
+    const first = await getMembers([url], { timeoutMs: 60_000 })
     const removed = first.members.find(({ isLearner }) => isLearner)?.id ?? 0n
     await etcd.etcdctl(['member', 'remove', memberHex(removed)])
     await etcd.etcdctl(add('2'))
     await etcd.etcdctl(['put', 'k', 'v'])
     leaseId = /lease (\w+)/.exec(await etcd.etcdctl(['lease', 'grant', '600']))?.[1] ?? ''
-    const { clusterId, members } = await getMembers([url], { timeoutMs: 5_000 })
+    const { clusterId, members } = await getMembers([url], { timeoutMs: 60_000 })
     const id = members.find(({ isLearner }) => !isLearner)?.id ?? 0n
     const learner = members.find(({ isLearner }) => isLearner)?.id ?? 0n
     own = { id, clusterId, learner, removed }

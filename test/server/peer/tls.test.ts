@@ -30,7 +30,7 @@ describe('members with certificates', () => {
     await connect(left, right, { a, b })
     left.transport.send([raftMessage({ from: a, to: b, index: 7 })])
     await right.message(({ index }) => index === 7)
-    const { members } = await getMembers([right.url], { timeoutMs: 5_000, tls })
+    const { members } = await getMembers([right.url], { timeoutMs: 60_000, tls })
     expect(members).toEqual([])
   })
 
@@ -44,7 +44,7 @@ describe('members with certificates', () => {
     left.transport.send([raftMessage({ from: a, to: b })])
     await until(() => left.unreachable.includes(b))
     expect(right.received).toEqual([])
-    await expect(getMembers([right.url], { timeoutMs: 5_000, tls: others })).rejects.toThrow()
+    await expect(getMembers([right.url], { timeoutMs: 60_000, tls: others })).rejects.toThrow()
   })
 
   test.each([
@@ -54,7 +54,7 @@ describe('members with certificates', () => {
     [{ hostname: 'example.org' }, false],
   ])('may be those with a certain name only: %j', async (allowedClient, isAllowed) => {
     await using end = await startEnd({ ...secure(a), parts: { tls, allowedClient } })
-    const asked = getMembers([end.url], { timeoutMs: 5_000, tls })
+    const asked = getMembers([end.url], { timeoutMs: 60_000, tls })
     if (isAllowed) expect((await asked).members).toEqual([])
     else await expect(asked).rejects.toThrow()
   })
@@ -62,7 +62,7 @@ describe('members with certificates', () => {
   test('do not take plain text', async () => {
     await using end = await startEnd(secure(a))
     const plain = end.url.replace('https', 'http')
-    await expect(getMembers([plain], { timeoutMs: 5_000 })).rejects.toThrow()
+    await expect(getMembers([plain], { timeoutMs: 60_000 })).rejects.toThrow()
   })
 })
 
@@ -83,7 +83,7 @@ describeWithEtcd('a real member with certificates', () => {
     })
     const ownUrl = `https://127.0.0.1:${ownPort}`
     await etcd.etcdctl(['member', 'add', 't', '--learner', `--peer-urls=${ownUrl}`])
-    const { clusterId, members } = await getMembers([realUrl], { timeoutMs: 5_000, tls })
+    const { clusterId, members } = await getMembers([realUrl], { timeoutMs: 60_000, tls })
     const own = members.find(({ isLearner }) => isLearner)?.id ?? 0n
     const leader = members.find(({ isLearner }) => !isLearner)?.id ?? 0n
     const options = secure(own, ownPort)
