@@ -227,7 +227,7 @@ test('a thousand watchers are told the same', async () => {
   expect(seen.size).toBe(watcherCount)
   const told = ['put shared=1', 'put shared=2', 'put shared=3']
   expect([...seen.values()].every((each) => each.join() === told.join())).toBe(true)
-}, 20_000)
+})
 
 describe('a watch from an old revision through connections that break', () => {
   const range = { key: bytes('cut/'), range_end: bytes('cut0') }
