@@ -8,6 +8,7 @@ import type { Log } from '../platform/log.js'
 import { type ServerTls, serverTlsOptions } from './address.js'
 import { type Protocol, protocolOf } from './first-bytes.js'
 import { preface } from './h2/frame-splitter.js'
+import { openPort } from './port.js'
 import { rejection, rejectionReason, rememberAddress } from './tls-rejection.js'
 
 /** A client that says nothing, or not enough, is not kept unsorted for longer than this. */
@@ -39,17 +40,10 @@ export class Listener {
   }
 
   /** The port taken; 0 for a unix socket. */
-  open(at: ListenAt): Promise<number> {
-    const where = 'path' in at ? { path: at.path } : { host: at.host, port: at.port }
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(where, () => {
-        this.#server.off('error', reject)
-        this.#server.on('error', (error) => this.#note('cannot accept a connection', error))
-        const address = this.#server.address()
-        resolve(address === null || typeof address === 'string' ? 0 : address.port)
-      })
-    })
+  async open(at: ListenAt): Promise<number> {
+    const port = await openPort(this.#server, at)
+    this.#server.on('error', (error) => this.#note('cannot accept a connection', error))
+    return port
   }
 
   /** Takes no new connections; those that said nothing yet are closed. */

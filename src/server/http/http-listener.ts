@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { serverTlsOptions } from '../../grpc/address.js'
+import { openPort } from '../../grpc/port.js'
 import { type OnUpgrade, orAgain, type ServerTls } from '../../grpc/server.js'
 import { rejection, rejectionReason, rememberAddress } from '../../grpc/tls-rejection.js'
 import type { Log } from '../../platform/log.js'
@@ -46,19 +47,12 @@ export async function listenHttp(
     log.warn('rejected connection', rejection(socket, rejectionReason(error, socket)))
   })
   const sockets = socketsOf(server)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(at, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
-  const address = server.address()
+  const port = await openPort(server, at)
   const cut = () => {
     for (const socket of sockets) socket.destroy()
   }
   return {
-    port: typeof address === 'object' ? (address?.port ?? 0) : 0,
+    port,
     cut,
     unref() {
       server.unref()

@@ -14,6 +14,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Etcd3, IOptions } from 'etcd3'
+import { openPort } from '../../grpc/port.js'
 import { systemClock } from '../../platform/clock.js'
 import { systemFiles } from '../../platform/files.js'
 import { type LogLevel, lineLog, silentLog } from '../../platform/log.js'
@@ -300,9 +301,7 @@ async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer())
   const ports: number[] = []
   for (const server of servers) {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const address = server.address()
-    ports.push(typeof address === 'object' ? (address?.port ?? 0) : 0)
+    ports.push(await openPort(server, { host: '127.0.0.1', port: 0 }))
   }
   for (const server of servers) server.close()
   return ports

@@ -5,7 +5,7 @@
 // Messages are written as etcd 3.4 and 3.5 write them: every scalar even when it is zero, and a
 // snapshot without content where there is none. All versions read that. A message from 0 to 0 is a
 // sign of life that never reaches raft.
-import { Message, MessageType, type Snapshot } from '../../api/gen/raft.js'
+import { Message, MessageType, Snapshot } from '../../api/gen/raft.js'
 import { encodeUint64 } from '../../storage/schema.js'
 import { type ByteParser, itemBytesMax, lengthPrefixed } from './byte-parser.js'
 
@@ -17,19 +17,7 @@ export interface StreamEncoder {
   readonly heartbeat: Uint8Array
 }
 
-const noSnapshot: Snapshot = {
-  metadata: {
-    conf_state: {
-      voters: [],
-      learners: [],
-      voters_outgoing: [],
-      learners_next: [],
-      auto_leave: false,
-    },
-    index: 0,
-    term: 0,
-  },
-}
+const noSnapshot = Snapshot.fromPartial({ metadata: { conf_state: {} } })
 
 /** A message as it stands alone, in the body of a POST. */
 export function encodeMessage(message: Message): Uint8Array {
@@ -49,18 +37,7 @@ export function framed(message: Message): Uint8Array[] {
   return [encodeUint64(bytes.length), bytes]
 }
 
-const linkHeartbeat: Message = {
-  type: MessageType.MsgHeartbeat,
-  to: 0n,
-  from: 0n,
-  term: 0,
-  logTerm: 0,
-  index: 0,
-  entries: [],
-  commit: 0,
-  reject: false,
-  rejectHint: 0,
-}
+const linkHeartbeat = Message.fromPartial({ type: MessageType.MsgHeartbeat, to: 0n, from: 0n })
 
 function isLinkHeartbeat({ type, from, to }: Message): boolean {
   return type === MessageType.MsgHeartbeat && from === 0n && to === 0n

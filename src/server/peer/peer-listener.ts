@@ -3,9 +3,10 @@
 // bytes is ended by whoever reads or writes them.
 import http from 'node:http'
 import https from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { checkServerIdentity, type TLSSocket } from 'node:tls'
 import { serverTlsOptions } from '../../grpc/address.js'
+import { openPort } from '../../grpc/port.js'
 import type { ListenAt } from '../../grpc/server.js'
 import { rejection, rejectionReason, rememberAddress } from '../../grpc/tls-rejection.js'
 import type { Log } from '../../platform/log.js'
@@ -71,15 +72,7 @@ export class PeerListener {
 
   /** The port taken; 0 for a unix socket. */
   open(at: ListenAt): Promise<number> {
-    const where = 'path' in at ? { path: at.path } : { host: at.host, port: at.port }
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(where, () => {
-        this.#server.off('error', reject)
-        const address: AddressInfo | string | null = this.#server.address()
-        resolve(address === null || typeof address === 'string' ? 0 : address.port)
-      })
-    })
+    return openPort(this.#server, at)
   }
 
   /** Breaks every connection. */
