@@ -26,6 +26,8 @@ export interface CommandContext {
   commandBudget(): () => { deadlineMs: number }
   /** Prints in the format of --write-out. Resolves when the reader has room for more. */
   print(result: Result): Promise<void>
+  /** Like print(), for answers with a long time between them: see Printing.writeLines(). */
+  printLines(result: Result): Promise<void>
   /** Prints an undecoded RangeResponse, as print() would the decoded one, in less memory. */
   printRange(message: Buffer, options: { valuesOnly: boolean }): Promise<void>
   /** Writes to standard output as it is. Resolves when the reader has room for more. */

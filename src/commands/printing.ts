@@ -3,6 +3,8 @@
 // from then on throws OutputClosed, which ends the command quietly.
 import { bytes, CommandError } from './context.js'
 
+const lineFeed = 0x0a
+
 /** Nobody reads standard output any more. */
 export class OutputClosed extends Error {
   override readonly name = 'OutputClosed'
@@ -11,6 +13,11 @@ export class OutputClosed extends Error {
 export interface Printing {
   /** Resolves when there is room for more. The data may be kept until it is written. */
   write(data: string | Uint8Array): Promise<void>
+  /**
+   * Like write(), but line by line at both ends, as etcdctl prints a change. For answers with a
+   * long time between them: `| head -1` closes the pipe, and only a further write notices.
+   */
+  writeLines(data: string | Uint8Array): Promise<void>
   /** Resolves when the data is not needed any more. */
   writeThrough(data: Uint8Array): Promise<void>
   /** Resolves when all is with the reader, or the reader is gone. */
@@ -50,31 +57,47 @@ export function printingTo(stream: NodeJS.WritableStream): Printing {
     })
   }
 
+  async function write(data: string | Uint8Array): Promise<void> {
+    check()
+    if (data.length === 0 || hand(data)) return
+    await new Promise<void>((resolve) => {
+      const settle = (): void => {
+        stream.off('drain', settle)
+        stream.off('error', settle)
+        resolve()
+      }
+      stream.on('drain', settle)
+      stream.on('error', settle)
+    })
+    check()
+  }
+
+  async function writeThrough(data: Uint8Array): Promise<void> {
+    check()
+    await new Promise<void>((resolve) => hand(data, resolve))
+    check()
+  }
+
   return {
     closed: closed.signal,
     isReaderGone: () => failure?.code === 'EPIPE',
-    async write(data) {
-      check()
-      if (data.length === 0 || hand(data)) return
-      await new Promise<void>((resolve) => {
-        const settle = (): void => {
-          stream.off('drain', settle)
-          stream.off('error', settle)
-          resolve()
-        }
-        stream.on('drain', settle)
-        stream.on('error', settle)
-      })
-      check()
+    write,
+    async writeLines(data) {
+      for (const piece of linesAtEnds(data)) await writeThrough(piece)
     },
-    async writeThrough(data) {
-      check()
-      await new Promise<void>((resolve) => hand(data, resolve))
-      check()
-    },
+    writeThrough,
     async flush() {
       if (pending > 0) await new Promise<void>((resolve) => (onIdle = resolve))
       if (failure?.code !== 'EPIPE') check()
     },
   }
+}
+
+/** The first line, the lines between, the last line; what is not there is left out. */
+function linesAtEnds(data: string | Uint8Array): Uint8Array[] {
+  const all = typeof data === 'string' ? bytes(data) : data
+  const first = all.indexOf(lineFeed) + 1
+  const last = Math.max(first, all.lastIndexOf(lineFeed, -2) + 1)
+  const pieces = [all.subarray(0, first), all.subarray(first, last), all.subarray(last)]
+  return pieces.filter(({ length }) => length > 0)
 }

@@ -95,9 +95,9 @@ export function newSession(parsed: Parsed, io: Io, writing: Writing): Session {
   }
   const shared = once(() => open({}))
 
-  async function put({ stdout, stderr }: Output): Promise<void> {
+  async function put({ stdout, stderr }: Output, write = printing.write): Promise<void> {
     if (stderr !== undefined) warn(stderr)
-    await printing.write(stdout)
+    await write(stdout)
   }
 
   const context: CommandContext = {
@@ -107,6 +107,11 @@ export function newSession(parsed: Parsed, io: Io, writing: Writing): Session {
       return () => ({ deadlineMs: Math.max(0, end - io.clock.now()) })
     },
     print: async (result) => put((await format()).print(result)),
+    async printLines(result) {
+      const hasLines = globals().writeOut === 'simple'
+      const write = hasLines ? printing.writeLines : printing.write
+      await put((await format()).print(result), write)
+    },
     async printRange(message, options) {
       const { printRange, print } = await format()
       if (printRange === undefined) {

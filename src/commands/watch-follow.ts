@@ -15,7 +15,7 @@ export async function followWatch(
     onAnswer?.()
     if (answer.created && !answer.canceled) continue
     if (answer.canceled) ctx.warn(`watch was canceled (${cancelReason(answer)})\n`)
-    await ctx.print({ kind: 'watch', response: shownAnswer(answer) })
+    await ctx.printLines({ kind: 'watch', response: shownAnswer(answer) })
     if (command.length > 0 && answer.events.length > 0) {
       const { runForEvents } = await import('./watch-exec.js')
       await runForEvents(ctx, command, answer)

@@ -1,7 +1,9 @@
 // watch: its words and variables, its texts and exit codes, sessions, and a real etcd.
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { Writable } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type DeepPartial, WatchResponse } from '../../src/api/gen/rpc.js'
 import type { WatchCreate } from '../../src/connection/connect.js'
@@ -33,6 +35,24 @@ async function asked(words: readonly string[], env: Record<string, string> = {})
   const [{ key, range_end, ...rest } = { key: Buffer.alloc(0) }] = creates
   return { code, key: key.toString(), end: range_end?.toString(), ...rest }
 }
+
+test('a reader that goes after the first line ends the watch, though nothing more happens', async () => {
+  const lines: string[] = []
+  const stdout = new Writable({
+    write(data: Buffer, _encoding, done) {
+      if (lines.length > 0) return done(Object.assign(new Error('gone'), { code: 'EPIPE' }))
+      lines.push(data.toString())
+      done()
+    },
+  })
+  // One event, and then silence until the command gives up the watch.
+  const watch = async function* (_: WatchCreate, { signal }: { signal: AbortSignal }) {
+    yield WatchResponse.fromPartial({ events: [put('key', 'value')] })
+    if (!signal.aborted) await once(signal, 'abort')
+  }
+  const { code } = await run(['watch', 'key'], { stdout, connection: () => ({ watch }) })
+  expect([code, lines]).toEqual([0, ['PUT\n']])
+})
 
 const keyVariable = { ETCDCTL_WATCH_KEY: 'foo' }
 const bothVariables = { ...keyVariable, ETCDCTL_WATCH_RANGE_END: 'goo' }
