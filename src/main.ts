@@ -7,6 +7,7 @@
 //   3  bad txn or watch input    128  words that make no sense
 //
 // An error class carries its code as `exitCode`; an error without one is a 1.
+import { isatty } from 'node:tty'
 import { typedWords } from './commands/argv.js'
 import { bytes, type CommandLine, goQuote } from './commands/context.js'
 import { type Found, find, UnknownCommandError } from './commands/find.js'
@@ -138,6 +139,8 @@ export function endProcess(code: number): void {
   else process.exit(code)
 }
 
+const ignore = (): void => undefined
+
 let isStderrOpen = false
 
 /** Opening it takes time that a command without a word to say there should not pay. */
@@ -175,7 +178,14 @@ export function processIo(): Io {
     },
     stayAwake() {
       const timer = setInterval(() => undefined, 2 ** 30)
-      return () => clearInterval(timer)
+      // Node takes back what nohup says, that a hang-up should be ignored. Where no stream is a
+      // terminal there is none to hang up, as behind nohup.
+      const hasTerminal = [0, 1, 2].some((stream) => isatty(stream))
+      if (!hasTerminal) process.on('SIGHUP', ignore)
+      return () => {
+        clearInterval(timer)
+        process.off('SIGHUP', ignore)
+      }
     },
   }
 }

@@ -8,7 +8,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { describeWithEtcd, freePorts } from '../support/real-etcd.js'
-import { runTsctl } from '../support/server-process.js'
+import { runTsctl, startServerProcess } from '../support/server-process.js'
 
 const tsctl = path.join(import.meta.dirname, '../../bin/tsctl.js')
 
@@ -94,6 +94,14 @@ test('--version has the lines of etcd', async () => {
 test('a configuration file that is not there is named', async () => {
   const { code, stderr } = await runTsctl(['server', '--config-file=/no/etcd.yml'])
   expect([code, stderr]).toEqual([1, 'Error: open /no/etcd.yml: no such file or directory\n'])
+})
+
+test('a hang-up does not end a server without a terminal, as behind nohup', async () => {
+  await using server = await startServerProcess(['--data-dir='])
+  process.kill(server.pid, 'SIGHUP')
+  const health = await fetch(`http://${server.endpoint}/health`)
+  expect(await health.json()).toMatchObject({ health: 'true' })
+  expect(await server.stop('SIGTERM')).toBe(0)
 })
 
 /** What the member says of itself, and where its data is. */
