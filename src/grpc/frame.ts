@@ -7,10 +7,35 @@
 // in one piece is handed on as a view of that piece, without a copy.
 import { RpcError, Status } from './status.js'
 
-const headBytes = 5
+export const messageHeadBytes = 5
 
 /** What a server has ready for a message that it knows only the length of. */
 const firstBytes = 16 * 1024
+
+/** Messages one behind the other, each with its head: as they go over the wire. */
+export interface Framed {
+  readonly bytes: Buffer
+  readonly count: number
+}
+
+/** Of a message that is not compressed. */
+export function writeMessageHead(into: Buffer, at: number, size: number): void {
+  into[at] = 0
+  into[at + 1] = size >>> 24
+  into[at + 2] = size >>> 16
+  into[at + 3] = size >>> 8
+  into[at + 4] = size
+}
+
+/** The messages themselves, as views. */
+export function unframed({ bytes, count }: Framed): Buffer[] {
+  let at = 0
+  return Array.from({ length: count }, () => {
+    const start = at + messageHeadBytes
+    at = start + bytes.readUInt32BE(at + 1)
+    return bytes.subarray(start, at)
+  })
+}
 
 export function frame(message: Uint8Array): Buffer {
   return frames([message])
@@ -19,14 +44,13 @@ export function frame(message: Uint8Array): Buffer {
 /** One after the other in one piece, so that several messages cost one write. */
 export function frames(messages: readonly Uint8Array[]): Buffer {
   let size = 0
-  for (const { length } of messages) size += headBytes + length
+  for (const { length } of messages) size += messageHeadBytes + length
   const framed = Buffer.allocUnsafe(size)
   let at = 0
   for (const message of messages) {
-    framed[at] = 0
-    framed.writeUInt32BE(message.length, at + 1)
-    framed.set(message, at + headBytes)
-    at += headBytes + message.length
+    writeMessageHead(framed, at, message.length)
+    framed.set(message, at + messageHeadBytes)
+    at += messageHeadBytes + message.length
   }
   return framed
 }
@@ -43,7 +67,7 @@ export interface FrameReaderOptions {
 export class FrameReader {
   readonly #options: FrameReaderOptions
   readonly #onMessage: (message: Buffer) => void
-  readonly #head = Buffer.alloc(headBytes)
+  readonly #head = Buffer.alloc(messageHeadBytes)
   #headFill = 0
   #body: Buffer | undefined // the message being put together, once its head is complete
   #bodyFill = 0
@@ -68,12 +92,12 @@ export class FrameReader {
         at += this.#fill(this.#body, piece, at)
         continue
       }
-      const whole = this.#headFill === 0 && piece.length - at >= headBytes
+      const whole = this.#headFill === 0 && piece.length - at >= messageHeadBytes
       if (!whole) at += this.#fillHead(piece, at)
-      if (!whole && this.#headFill < headBytes) return undefined
+      if (!whole && this.#headFill < messageHeadBytes) return undefined
       const flag = whole ? (piece[at] ?? 0) : (this.#head[0] ?? 0)
       const length = whole ? piece.readUInt32BE(at + 1) : this.#head.readUInt32BE(1)
-      if (whole) at += headBytes
+      if (whole) at += messageHeadBytes
       const error = this.#check(flag, length)
       if (error !== undefined) return error
       if (piece.length - at >= length) {
@@ -81,7 +105,7 @@ export class FrameReader {
         this.#onMessage(piece.subarray(at, at + length))
         at += length
       } else {
-        this.#headFill = headBytes
+        this.#headFill = messageHeadBytes
         this.#bodyFill = 0
         this.#bodyBytes = length
         // A server does not take a client's word for what is to come: ten thousand calls that
@@ -100,7 +124,7 @@ export class FrameReader {
   }
 
   #fillHead(piece: Buffer, at: number): number {
-    const taken = piece.copy(this.#head, this.#headFill, at, at + headBytes - this.#headFill)
+    const taken = piece.copy(this.#head, this.#headFill, at, at + messageHeadBytes - this.#headFill)
     this.#headFill += taken
     return taken
   }

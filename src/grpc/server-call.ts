@@ -3,7 +3,6 @@
 // ask for (metadata, signal) is made when it asks.
 import type { Clock, Timer } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
-import { frames } from './frame.js'
 import type { Headers } from './h2/field-section.js'
 import type { HeaderField } from './h2/hpack-encoder.js'
 import { okTrailers, type Stream } from './h2/stream.js'
@@ -142,10 +141,10 @@ export class IncomingCall implements ServerCall {
     if (bytes > 0) this.#session.release(bytes)
   }
 
-  /** Some of the call's messages. False: the client takes no more now; wait for drain. */
-  send(messages: readonly Uint8Array[]): boolean {
+  /** Some of the call's messages, framed. False: the client takes no more now; wait for drain. */
+  send(framed: Buffer): boolean {
     this.#session.noteSent()
-    return this.stream.write(frames(messages))
+    return this.stream.write(framed)
   }
 
   /** The status. What the client still sends is dropped. */

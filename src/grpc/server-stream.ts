@@ -1,6 +1,6 @@
 // server-stream.ts: serves the streaming kinds: the client's messages as an async iterable, and
 // write() that waits while the client is slow.
-import { FrameReader } from './frame.js'
+import { type Framed, FrameReader, frames } from './frame.js'
 import { MessageQueue } from './message-queue.js'
 import type { Metadata } from './metadata.js'
 import type { IncomingCall, ServerCall } from './server-call.js'
@@ -17,6 +17,11 @@ export interface ServerStream extends ServerCall, AsyncIterable<Buffer> {
    * the call is over.
    */
   write(...messages: Uint8Array[]): Promise<void>
+  /**
+   * As write(), for who sends so much that promises count: undefined is room for more. The bytes
+   * may be used again afterwards. Streams that are not a call of gRPC do without.
+   */
+  writeFramed?(messages: Framed): Promise<void> | undefined
 }
 
 /**
@@ -93,11 +98,20 @@ class Serving implements ServerStream {
   }
 
   write(...messages: Uint8Array[]): Promise<void> {
+    return this.#send(frames(messages)) ?? Promise.resolve()
+  }
+
+  writeFramed({ bytes }: Framed): Promise<void> | undefined {
+    return this.#send(Buffer.from(bytes))
+  }
+
+  /** Undefined: there is room for more. */
+  #send(framed: Buffer): Promise<void> | undefined {
     const { stream, isOver } = this.#call
     if (isOver || stream.isClosed) {
       return Promise.reject(new RpcError(Status.canceled, 'context canceled'))
     }
-    if (this.#call.send(messages) || stream.queuedBytes <= roomBytes) return Promise.resolve()
+    if (this.#call.send(framed) || stream.queuedBytes <= roomBytes) return undefined
     return new Promise((resolve, reject) => {
       this.#writers.push({ resolve, reject })
     })

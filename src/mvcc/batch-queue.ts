@@ -4,6 +4,7 @@
 //
 // Events that find no room are not queued: the watcher is parked and told from history later.
 // Answers to requests always go in; whoever reads requests waits for whenRoom() between them.
+import type { Wakes } from './wakes.js'
 import type { WatchBatch } from './watch-event.js'
 
 /** Event batches that wait at most, as in etcd; more only grows memory for a slow client. */
@@ -16,20 +17,27 @@ const smallBytes = 1024 * 1024
 const historyBatchesMax = 8
 /** ...but enough that many watchers do not need a round for every eight. */
 const historyBatchesOfManyMax = 128
+/** Where batches come as fast as they are taken, the places of so many are given up together. */
+const takenMax = 256
 /** Batches of any kind above which no further request should be read. */
 const batchesMax = 1024
 
 export class BatchQueue {
-  private readonly batches: WatchBatch[] = []
+  /** Those that wait stand in [first, end). The places are kept: they are needed for each write. */
+  private readonly batches: (WatchBatch | undefined)[] = []
+  private first = 0
+  private end = 0
   private eventBatches = 0
   private eventBytes = 0
   private readonly watcherCount: () => number
+  private readonly wakes: Wakes
   private isClosed = false
   private wakeConsumer: (() => void) | undefined
   private readonly wakeRequests: (() => void)[] = []
 
-  constructor(watcherCount: () => number) {
+  constructor(watcherCount: () => number, wakes: Wakes) {
     this.watcherCount = watcherCount
+    this.wakes = wakes
   }
 
   /** Whether another event batch may be pushed. */
@@ -46,41 +54,47 @@ export class BatchQueue {
 
   /** Events that wait to be taken. */
   get eventCount(): number {
-    return this.batches.reduce((sum, { events }) => sum + events.length, 0)
+    const waiting = this.batches.slice(this.first, this.end)
+    return waiting.reduce((sum, batch) => sum + (batch?.events.length ?? 0), 0)
   }
 
   get isEmpty(): boolean {
-    return this.batches.length === 0
+    return this.length === 0
   }
 
   push(batch: WatchBatch): void {
     if (this.isClosed) return
-    this.batches.push(batch)
+    this.batches[this.end++] = batch
     this.count(batch, 1)
-    const wake = this.wakeConsumer
-    this.wakeConsumer = undefined
-    wake?.()
+    if (this.wakeConsumer !== undefined) this.wake(this.wakeConsumer)
   }
 
   /** The next batch, if there is one now. */
   take(): WatchBatch | undefined {
-    const batch = this.batches.shift()
+    const batch = this.batches[this.first]
     if (batch === undefined) return undefined
+    this.batches[this.first++] = undefined
+    if (this.first === this.end) {
+      this.first = 0
+      this.end = 0
+    } else if (this.first === takenMax) {
+      this.batches.splice(0, takenMax)
+      this.first = 0
+      this.end -= takenMax
+    }
     this.count(batch, -1)
-    if (this.batches.length < batchesMax) this.admitRequests()
+    if (this.wakeRequests.length > 0 && this.length < batchesMax) this.admitRequests()
     return batch
   }
 
-  /** Resolves when there is a batch, or never will be. One consumer at a time. */
-  filled(): Promise<void> {
-    if (this.isClosed || !this.isEmpty) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.wakeConsumer = resolve
-    })
+  /** `wake` is called once there is a batch, or never will be. One consumer at a time. */
+  whenFilled(wake: () => void): void {
+    if (this.isClosed || !this.isEmpty) this.wake(wake)
+    else this.wakeConsumer = wake
   }
 
   whenRoom(): Promise<void> {
-    if (this.isClosed || this.batches.length < batchesMax) return Promise.resolve()
+    if (this.isClosed || this.length < batchesMax) return Promise.resolve()
     return new Promise((resolve) => {
       this.wakeRequests.push(resolve)
     })
@@ -90,9 +104,11 @@ export class BatchQueue {
   close(): void {
     this.isClosed = true
     this.batches.length = 0
+    this.first = 0
+    this.end = 0
     this.eventBatches = 0
     this.eventBytes = 0
-    this.wakeConsumer?.()
+    if (this.wakeConsumer !== undefined) this.wake(this.wakeConsumer)
     this.admitRequests()
   }
 
@@ -100,10 +116,19 @@ export class BatchQueue {
     return this.isClosed
   }
 
+  private get length(): number {
+    return this.end - this.first
+  }
+
+  private wake(consumer: () => void): void {
+    this.wakeConsumer = undefined
+    this.wakes.add(consumer)
+  }
+
   private count({ events }: WatchBatch, sign: 1 | -1): void {
     if (events.length === 0) return
     this.eventBatches += sign
-    for (const { kv, prev } of events) this.eventBytes += sign * (kv.size + (prev?.size ?? 0))
+    for (const { size } of events) this.eventBytes += sign * size
   }
 
   private admitRequests(): void {

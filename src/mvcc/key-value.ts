@@ -40,6 +40,13 @@ export function writeVarint(target: Uint8Array, at: number, value: number): numb
   return offset
 }
 
+/** A number of 64 bits as a varint; a negative one is written as what it is unsigned. */
+export function varint64(value: bigint): Buffer {
+  const bytes = Buffer.alloc(leaseSize(value))
+  writeLease(bytes, 0, value)
+  return bytes
+}
+
 function leaseSize(lease: bigint): number {
   let size = 1
   for (let rest = BigInt.asUintN(64, lease); rest >= 128n; rest >>= 7n) size++

@@ -1,6 +1,9 @@
 // watch-event.ts: one change as watchers are told of it, and the batch in which it goes to one of
 // them. The event's bytes are made once, when the first answer needs them, and shared by everyone
 // who gets the event.
+//
+// A write may concern a thousand watchers, so there are as many batches for it: they are all of one
+// shape, and what is said of a watcher again and again is kept ready with it.
 import type { Stored } from './key-index.js'
 import { deletedSize, varintSize, writeDeleted, writeVarint } from './key-value.js'
 
@@ -12,11 +15,14 @@ export class WatchEvent {
   readonly kv: Stored
   /** The pair before the event; only for watchers that asked, and unless created or compacted. */
   readonly prev: Stored | undefined
+  /** What it holds, for limits. */
+  readonly size: number
   private bytes: Buffer | undefined
 
   constructor(kv: Stored, prev: Stored | undefined) {
     this.kv = kv
     this.prev = prev
+    this.size = kv.size + (prev === undefined ? 0 : prev.size)
   }
 
   get type(): 'put' | 'delete' {
@@ -30,14 +36,49 @@ export class WatchEvent {
   }
 }
 
+/** A failed create and an answer to a progress request belong to no watcher. */
+export const noWatchId = -1n
+
+/** Whose events they are, as an answer says it. */
+export interface Addressee {
+  readonly id: bigint
+  /** The id as the varint that stands for it in a message. */
+  readonly idVarint: Uint8Array
+  /** The client takes a large batch in several answers. */
+  readonly fragment: boolean
+}
+
 /** One WatchResponse to be. */
-export interface WatchBatch {
-  /** -1 for a failed create and for an answer to a progress request. */
-  readonly watchId: bigint
+export class WatchBatch {
+  /** undefined: a failed create, or an answer to a progress request. */
+  readonly watcher: Addressee | undefined
   /** For the header; 0 in a cancel because of compaction. */
   readonly revision: number
   /** Whole revisions in order; empty for created, canceled and progress. Shared: do not change. */
   readonly events: readonly WatchEvent[]
+  readonly notice: Notice | undefined
+
+  constructor(
+    watcher: Addressee | undefined,
+    revision: number,
+    events: readonly WatchEvent[],
+    notice?: Notice,
+  ) {
+    this.watcher = watcher
+    this.revision = revision
+    this.events = events
+    this.notice = notice
+  }
+
+  get watchId(): bigint {
+    return this.watcher === undefined ? noWatchId : this.watcher.id
+  }
+}
+
+export const noEvents: readonly WatchEvent[] = []
+
+/** What an answer says of the watcher itself. */
+export interface Notice {
   readonly created?: true
   readonly canceled?: true
   readonly cancelReason?: string

@@ -7,7 +7,8 @@
 import type { Stored } from './key-index.js'
 import { SharedEvents } from './shared-events.js'
 import type { Store } from './store.js'
-import type { WatchEvent } from './watch-event.js'
+import { Wakes } from './wakes.js'
+import { noEvents, WatchBatch, type WatchEvent } from './watch-event.js'
 import { readHistory } from './watch-history.js'
 import { isFiltered, type Watcher, type WatcherHome } from './watcher.js'
 import { WatcherGroup } from './watcher-group.js'
@@ -18,6 +19,8 @@ const recordsAtOnce = 100
 const watchersPerRound = 512
 
 export class WatchHub {
+  /** Of all streams. */
+  readonly wakes = new Wakes()
   private readonly store: Store
   private readonly synced = new WatcherGroup()
   /**
@@ -64,9 +67,8 @@ export class WatchHub {
     const behind = [...this.line].flatMap((home) => [...home.behind])
     for (const watcher of [...this.synced.list(), ...behind]) {
       this.remove(watcher)
-      const { id: watchId } = watcher.options
       const told = { canceled: true, cancelReason: reason } as const
-      watcher.home.queue.push({ watchId, revision, events: [], ...told })
+      watcher.home.queue.push(new WatchBatch(watcher.options, revision, noEvents, told))
     }
   }
 
@@ -158,16 +160,26 @@ export class WatchHub {
 
   private notify(changes: readonly Stored[], revision: number): void {
     const concerned: Watcher[] = []
-    const isAlone = changes.length === 1
+    const [first] = changes
+    if (first !== undefined && changes.length === 1) {
+      const events = new SharedEvents(this.store, first)
+      this.synced.visit(first.keyText, (watcher) => {
+        if (isTold(watcher, first, revision)) concerned.push(watcher)
+      })
+      // A list that nobody appends to can be shared like the event in it.
+      for (const watcher of concerned) {
+        this.tell(watcher, revision, events.list(watcher.options.prevKv))
+      }
+      return
+    }
     for (const change of changes) {
       const events = new SharedEvents(this.store, change)
       this.synced.visit(change.keyText, (watcher) => {
-        if (revision < watcher.nextRevision || isFiltered(watcher, change)) return
-        const { prevKv } = watcher.options
-        if (watcher.pending !== undefined) watcher.pending.push(events.get(prevKv))
+        if (!isTold(watcher, change, revision)) return
+        const event = events.get(watcher.options.prevKv)
+        if (watcher.pending !== undefined) watcher.pending.push(event)
         else {
-          // A list that nobody appends to can be shared like the event in it.
-          watcher.pending = isAlone ? events.list(prevKv) : [events.get(prevKv)]
+          watcher.pending = [event]
           concerned.push(watcher)
         }
       })
@@ -175,13 +187,18 @@ export class WatchHub {
     for (const watcher of concerned) {
       const events = watcher.pending ?? []
       watcher.pending = undefined
-      if (watcher.home.queue.hasRoomForEvents) {
-        watcher.nextRevision = revision + 1
-        send(watcher, revision, events)
-      } else {
-        watcher.nextRevision = revision
-        this.toUnsynced(watcher)
-      }
+      this.tell(watcher, revision, events)
+    }
+  }
+
+  /** Tells a synced watcher of a revision, or parks it. */
+  private tell(watcher: Watcher, revision: number, events: readonly WatchEvent[]): void {
+    if (watcher.home.queue.hasRoomForEvents) {
+      watcher.nextRevision = revision + 1
+      send(watcher, revision, events)
+    } else {
+      watcher.nextRevision = revision
+      this.toUnsynced(watcher)
     }
   }
 
@@ -207,14 +224,18 @@ export class WatchHub {
 
   private endCompacted(watcher: Watcher, compactRevision: number): void {
     this.remove(watcher)
-    const { id: watchId } = watcher.options
-    watcher.home.queue.push({ watchId, revision: 0, events: [], canceled: true, compactRevision })
+    const told = { canceled: true, compactRevision } as const
+    watcher.home.queue.push(new WatchBatch(watcher.options, 0, noEvents, told))
   }
+}
+
+function isTold(watcher: Watcher, change: Stored, revision: number): boolean {
+  return revision >= watcher.nextRevision && !isFiltered(watcher, change)
 }
 
 function send(watcher: Watcher, revision: number, events: readonly WatchEvent[]): void {
   watcher.isQuiet = false
-  watcher.home.queue.push({ watchId: watcher.options.id, revision, events })
+  watcher.home.queue.push(new WatchBatch(watcher.options, revision, events))
 }
 
 function* startingWith<T>(first: T, rest: Iterable<T>): Generator<T, void, void> {

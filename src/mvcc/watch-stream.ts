@@ -6,33 +6,26 @@
 import assert from 'node:assert'
 import { EtcdError } from '../api/rpc-errors.js'
 import { BatchQueue } from './batch-queue.js'
+import { varint64 } from './key-value.js'
 import { endText, keyText } from './range.js'
 import type { Store } from './store.js'
+import { noEvents, noWatchId, WatchBatch } from './watch-event.js'
 import type { WatchHub } from './watch-hub.js'
-import {
-  noWatchId,
-  type WatchBatch,
-  type WatchCreate,
-  type WatchCreated,
-  Watcher,
-  type WatcherHome,
-} from './watcher.js'
+import { type WatchCreate, type WatchCreated, Watcher, type WatcherHome } from './watcher.js'
 
 export class WatchStream implements AsyncIterable<WatchBatch> {
   private readonly store: Store
   private readonly hub: WatchHub
   private readonly watchers = new Map<bigint, Watcher>()
-  private readonly queue = new BatchQueue(() => this.watchers.size)
-  private readonly home: WatcherHome = {
-    queue: this.queue,
-    watchers: this.watchers,
-    behind: new Set(),
-  }
+  private readonly queue: BatchQueue
+  private readonly home: WatcherHome
   private nextId = 0n
 
   constructor(store: Store, hub: WatchHub) {
     this.store = store
     this.hub = hub
+    this.queue = new BatchQueue(() => this.watchers.size, hub.wakes)
+    this.home = { queue: this.queue, watchers: this.watchers, behind: new Set() }
   }
 
   get watcherCount(): number {
@@ -47,7 +40,8 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
     const watcher = this.watcher(request)
     const { id: watchId } = watcher.options
     this.watchers.set(watchId, watcher)
-    this.queue.push({ watchId, revision: this.store.revision, events: [], created: true })
+    const { revision } = this.store
+    this.queue.push(new WatchBatch(watcher.options, revision, noEvents, { created: true }))
     this.hub.add(watcher)
     return { watchId }
   }
@@ -56,7 +50,7 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
   refuse(reason: string): WatchCreated {
     const { revision } = this.store
     const told = { created: true, canceled: true, cancelReason: reason } as const
-    this.queue.push({ watchId: noWatchId, revision, events: [], ...told })
+    this.queue.push(new WatchBatch(undefined, revision, noEvents, told))
     return { watchId: noWatchId, failed: reason }
   }
 
@@ -65,7 +59,8 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
     const watcher = this.watchers.get(watchId)
     if (watcher === undefined) return false
     this.hub.remove(watcher)
-    this.queue.push({ watchId, revision: this.store.revision, events: [], canceled: true })
+    const { revision } = this.store
+    this.queue.push(new WatchBatch(watcher.options, revision, noEvents, { canceled: true }))
     return true
   }
 
@@ -74,7 +69,7 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
     this.hub.syncStream(this.home)
     const watchers = [...this.watchers.values()]
     if (watchers.length === 0 || !watchers.every((watcher) => this.isCurrent(watcher))) return
-    this.queue.push({ watchId: noWatchId, revision: this.store.revision, events: [] })
+    this.queue.push(new WatchBatch(undefined, this.store.revision, noEvents))
   }
 
   /** A progress interval is over: tells the watchers that asked for it and had no event in it. */
@@ -84,7 +79,7 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
     for (const watcher of this.watchers.values()) {
       if (!watcher.options.progressNotify) continue
       if (watcher.isQuiet && this.isCurrent(watcher)) {
-        this.queue.push({ watchId: watcher.options.id, revision, events: [] })
+        this.queue.push(new WatchBatch(watcher.options, revision, noEvents))
       }
       watcher.isQuiet = true
     }
@@ -110,9 +105,12 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
     return this.queue.closed
   }
 
-  /** Resolves when take() is worth another try, or the stream is closed. One consumer at a time. */
-  filled(): Promise<void> {
-    return this.queue.filled()
+  /**
+   * `wake` is called when take() is worth another try, or the stream is closed; not before this
+   * call has returned, and once. One consumer at a time.
+   */
+  whenFilled(wake: () => void): void {
+    this.queue.whenFilled(wake)
   }
 
   async next(): Promise<IteratorResult<WatchBatch, undefined>> {
@@ -120,7 +118,7 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
       const batch = this.take()
       if (batch !== undefined) return { done: false, value: batch }
       if (this.isClosed) return { done: true, value: undefined }
-      await this.filled()
+      await new Promise<void>((resolve) => this.whenFilled(resolve))
     }
   }
 
@@ -153,8 +151,11 @@ export class WatchStream implements AsyncIterable<WatchBatch> {
   private watcher(request: WatchCreate): Watcher {
     const { end, startRevision = 0, prevKv = false, progressNotify = false } = request
     const { noPut = false, noDelete = false } = request.filters ?? {}
+    const id = this.idFor(request.watchId ?? 0n)
     const options = {
-      id: this.idFor(request.watchId ?? 0n),
+      id,
+      idVarint: varint64(id),
+      fragment: request.fragment ?? false,
       key: keyText(firstKey(request.key)),
       end: end === undefined || end.length === 0 ? undefined : endText(end),
       ...{ startRevision, prevKv, progressNotify, noPut, noDelete },

@@ -12,9 +12,9 @@ import { WatchHub } from './watch-hub.js'
 import { WatchStream } from './watch-stream.js'
 import type { WriteTxn } from './write-txn.js'
 
-export type { WatchEvent } from './watch-event.js'
+export type { WatchBatch, WatchEvent } from './watch-event.js'
 export type { WatchStream } from './watch-stream.js'
-export type { WatchBatch, WatchCreate, WatchCreated } from './watcher.js'
+export type { WatchCreate, WatchCreated } from './watcher.js'
 
 export class WatchableStore {
   private readonly store = new Store()

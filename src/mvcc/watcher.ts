@@ -9,9 +9,7 @@
 // records, in batches, when its stream has room.
 import type { BatchQueue } from './batch-queue.js'
 import type { Stored } from './key-index.js'
-import type { WatchEvent } from './watch-event.js'
-
-export type { WatchBatch, WatchEvent } from './watch-event.js'
+import type { Addressee, WatchEvent } from './watch-event.js'
 
 export interface WatchCreate {
   /** Empty: from the first key on. */
@@ -24,6 +22,8 @@ export interface WatchCreate {
   readonly watchId?: bigint
   readonly prevKv?: boolean
   readonly progressNotify?: boolean
+  /** Batches above the size of a message go out in several; whoever sends them sees to it. */
+  readonly fragment?: boolean
   readonly filters?: { readonly noPut?: boolean; readonly noDelete?: boolean }
 }
 
@@ -35,11 +35,7 @@ export interface WatchCreated {
   readonly failed?: string
 }
 
-/** A failed create and an answer to a progress request belong to no watcher. */
-export const noWatchId = -1n
-
-export interface WatcherOptions {
-  readonly id: bigint
+export interface WatcherOptions extends Addressee {
   readonly key: string
   /** undefined: one key. */
   readonly end: string | undefined

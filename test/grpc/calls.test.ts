@@ -1,5 +1,6 @@
 // Both of our own ends against each other: the kinds of calls, how they end, what limits them.
 import { describe, expect, test } from 'vitest'
+import { frames } from '../../src/grpc/frame.js'
 import type { ServerCall, ServerStream } from '../../src/grpc/server.js'
 import { RpcError, Status } from '../../src/grpc/status.js'
 import { systemClock } from '../../src/platform/clock.js'
@@ -248,6 +249,40 @@ describe('back-pressure', () => {
     let count = 1
     while (!(await answers.next()).done) count++
     expect(count).toBe(total)
+  })
+
+  test('nor does one for which messages are framed in bytes that are used again', async () => {
+    const total = 1000 // of 64 KiB each
+    const message = Buffer.alloc(64 * 1024)
+    let written = 0
+    const stalled = gate()
+    const handle = async (stream: ServerStream) => {
+      for (; written < total; written++) {
+        message.fill(written)
+        const bytes = frames([message, Buffer.from(`${written}`)])
+        const room = stream.writeFramed?.({ bytes, count: 2 })
+        bytes.fill(255)
+        if (room === undefined) continue
+        const first = await Promise.race([room, new Promise((r) => setImmediate(r, 'later'))])
+        if (first === 'later' && written > 50) stalled.open()
+        await room
+      }
+      expect(stream.writeFramed?.({ bytes: frames([hello]), count: 1 })).toBeUndefined()
+    }
+    const { address } = await serve({ '/t.S/Flood': { kind: 'stream', handle } })
+    const answers = open(address).stream('/t.S/Flood')[Symbol.asyncIterator]()
+    const first = await answers.next()
+    await stalled.opened
+    expect(written * message.length).toBeLessThan(16 * 1024 * 1024)
+    const faults: number[] = []
+    let { value } = first
+    for (let number = 0; number < total; number++) {
+      if (!value?.equals(Buffer.alloc(64 * 1024, number))) faults.push(number)
+      if (String((await answers.next()).value) !== `${number}`) faults.push(number)
+      value = (await answers.next()).value
+    }
+    expect(faults).toEqual([])
+    expect([value, (await answers.next()).done]).toEqual([hello, true])
   })
 
   test('a stalled stream does not hold up other calls of the connection', async () => {

@@ -1,7 +1,7 @@
 // frame.test.ts: messages in frames, cut at every offset and one byte at a time.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { FrameReader, frame, sendError } from '../../src/grpc/frame.js'
+import { FrameReader, frame, frames, sendError, unframed } from '../../src/grpc/frame.js'
 import type { RpcError } from '../../src/grpc/status.js'
 
 function read(pieces: readonly Buffer[], maxBytes = 1000, encoding?: string) {
@@ -111,6 +111,15 @@ describe('FrameReader', () => {
       expect(read([Buffer.from([flag, 0, 0, 0, 1, 7])], 10, encoding).error).toBe(text)
     }
   })
+})
+
+test('several in one piece come apart again, empty ones and large ones too', () => {
+  for (const sizes of [[], [0], [0, 0, 1], [3, 70_000, 0, 17_000_000]]) {
+    const messages = sizes.map((size, at) => Buffer.alloc(size, at + 1))
+    const apart = unframed({ bytes: frames(messages), count: sizes.length })
+    expect(apart.map(({ length }) => length)).toEqual(sizes)
+    expect(apart.every((message, at) => messages[at]?.equals(message))).toBe(true)
+  }
 })
 
 test('a message over the sending limit is refused before it is sent', () => {

@@ -123,7 +123,7 @@ class Checker {
     const told = this.told[at]?.get(batch.watchId)
     if (told === undefined) throw new Error(`a batch for watcher ${batch.watchId}`)
     expect(told.canceled).toBeUndefined()
-    if (batch.canceled) told.canceled = batch
+    if (batch.notice?.canceled) told.canceled = batch
     if (batch.events.length === 0) return true
     const first = batch.events[0]?.kv.main ?? 0
     const last = batch.events.at(-1)?.kv.main ?? 0
@@ -203,7 +203,7 @@ test('every watcher is told its history exactly once, in order', () => {
         const lasts = ({ text }: { text: string }) => !fleeting.has(text.split(' ')[0] ?? '')
         const all = checker.expected(told).filter(lasts)
         const events = told.events.filter((text) => lasts({ text }))
-        const compactRevision = canceled?.compactRevision
+        const compactRevision = canceled?.notice?.compactRevision
         if (canceled === undefined) expect(events.length).toBe(all.length)
         if (compactRevision !== undefined) {
           overtaken++

@@ -34,17 +34,18 @@ function taken(stream: WatchStream): WatchBatch[] {
 /** Batches as one line each: "0 created @1", "0 @3 a=1 b†". */
 function lines(batches: readonly WatchBatch[]): string[] {
   return batches.map((batch) => {
+    const { compactRevision, cancelReason, ...notice } = batch.notice ?? {}
     const events = batch.events.map(({ kv, prev, type }) => {
       const change = type === 'put' ? `${kv.keyText}=${kv.value}` : `${kv.keyText}†`
       return prev === undefined ? change : `${change}(${prev.value})`
     })
     return [
       batch.watchId,
-      ...(batch.created ? ['created'] : []),
-      ...(batch.canceled ? ['canceled'] : []),
+      ...(notice.created ? ['created'] : []),
+      ...(notice.canceled ? ['canceled'] : []),
       `@${batch.revision}`,
-      ...(batch.compactRevision === undefined ? [] : [`compacted ${batch.compactRevision}`]),
-      ...(batch.cancelReason === undefined ? [] : [batch.cancelReason]),
+      ...(compactRevision === undefined ? [] : [`compacted ${compactRevision}`]),
+      ...(cancelReason === undefined ? [] : [cancelReason]),
       ...events,
     ].join(' ')
   })
@@ -280,7 +281,7 @@ test('a slow client holds 128 batches; what it missed comes from history, nothin
   const stream = store.newWatchStream()
   stream.create({ key: bytes('a') })
   for (let i = 0; i < 1000; i++) put(store, 'a', String(i))
-  expect([store.slowWatcherCount, stream.take()?.created]).toEqual([1, true])
+  expect([store.slowWatcherCount, stream.take()?.notice?.created]).toEqual([1, true])
   const batches = taken(stream)
   expect(batches.length).toBe(128 + 1)
   expect(batches.at(-1)).toMatchObject({ revision: 1001 })
@@ -515,8 +516,31 @@ test('leaving the loop closes the stream', async () => {
   const store = new WatchableStore()
   const stream = store.newWatchStream()
   stream.create({ key: bytes('a') })
-  for await (const batch of stream) if (batch.created) break
+  for await (const batch of stream) if (batch.notice?.created) break
   expect(store.watcherCount).toBe(0)
+})
+
+test('who waits for a stream is woken once for all that one turn has to tell', async () => {
+  const store = new WatchableStore()
+  const streams = [store.newWatchStream(), store.newWatchStream()]
+  const woken: string[] = []
+  for (const [at, stream] of streams.entries()) {
+    stream.create({ key: bytes('a') })
+    taken(stream)
+    stream.whenFilled(() => woken.push(`${at}: ${told(stream).join(', ')}`))
+  }
+  put(store, 'a', '1')
+  put(store, 'a', '2')
+  expect(woken).toEqual([])
+  await Promise.resolve()
+  expect(woken).toEqual(['0: 0 @2 a=1, 0 @3 a=2', '1: 0 @2 a=1, 0 @3 a=2'])
+  put(store, 'a', '3') // nobody waits now
+
+  streams[0]?.whenFilled(() => woken.push('is filled'))
+  streams[1]?.close()
+  streams[1]?.whenFilled(() => woken.push('never will be'))
+  await Promise.resolve()
+  expect(woken.slice(2)).toEqual(['is filled', 'never will be'])
 })
 
 test('whoever floods a stream with requests is told to wait', async () => {

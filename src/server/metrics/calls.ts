@@ -1,5 +1,6 @@
 // calls.ts: what calls come in and how they end, counted around every handler.
 import { methods as schemas } from '../../api/gen/schema.js'
+import { messageHeadBytes } from '../../grpc/frame.js'
 import { type Handler, rpcErrorOf, type ServerStream } from '../../grpc/server.js'
 import { Status, statusName } from '../../grpc/status.js'
 import type { Clock } from '../../platform/clock.js'
@@ -88,11 +89,20 @@ export class CallMetrics {
 
   #countedMessages(method: Method, stream: ServerStream): ServerStream {
     const received = (bytes: number) => this.#noteReceived(method, bytes)
+    const writeFramed = stream.writeFramed?.bind(stream)
     return streamWith(stream, {
       write: (...messages) => {
         for (const { length } of messages) this.#noteSent(method, length)
         return stream.write(...messages)
       },
+      ...(writeFramed && {
+        writeFramed: (messages) => {
+          const { bytes, count } = messages
+          method.sent += count
+          this.#sentBytes += bytes.length - count * messageHeadBytes
+          return writeFramed(messages)
+        },
+      }),
       async *[Symbol.asyncIterator]() {
         for await (const message of stream) {
           received(message.length)

@@ -109,8 +109,8 @@ export async function* changes(
   try {
     signal.throwIfAborted()
     stream.create({ key, end, startRevision })
-    for await (const { events, canceled } of stream) {
-      if (canceled) throw new Error('lost watcher waiting for delete')
+    for await (const { events, notice } of stream) {
+      if (notice?.canceled) throw new Error('lost watcher waiting for delete')
       yield* events
     }
     signal.throwIfAborted()

@@ -14,9 +14,12 @@ export function streaming(handle: StreamHandler): Handler {
 /** The same stream with another way to write or read. Its fields are looked up when asked for. */
 export function streamWith(
   stream: ServerStream,
-  changes: Partial<Pick<ServerStream, 'write' | typeof Symbol.asyncIterator>>,
+  changes: Partial<Pick<ServerStream, 'write' | 'writeFramed' | typeof Symbol.asyncIterator>>,
 ): ServerStream {
+  // Who changes one way to write has to change the other as well, or does without.
+  const writeFramed = changes.write === undefined ? stream.writeFramed?.bind(stream) : undefined
   return {
+    ...(writeFramed && { writeFramed }),
     path: stream.path,
     peer: stream.peer,
     get metadata() {

@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { PutRequest, WatchRequest } from '../../../src/api/gen/rpc.js'
 import { type Embedded, startEmbedded } from '../../support/embedded.js'
+import { openPlainChannel } from '../../support/open-plain-channel.js'
 
 let server: Embedded
 beforeAll(async () => {
@@ -216,6 +218,29 @@ describe('metrics', () => {
     expect(change(`grpc_server_handled_total{grpc_code="InvalidArgument",${put}}`)).toBe(1)
     expect(change('etcd_debugging_mvcc_current_revision')).toBe(2)
     expect(change('etcd_server_proposals_applied_total')).toBe(2)
+  })
+
+  test('counts the answers of a watch one by one, and their bytes', async () => {
+    const channel = openPlainChannel(server.port)
+    const stream = channel.stream('/etcdserverpb.Watch/Watch')
+    const answers = stream[Symbol.asyncIterator]()
+    const key = Buffer.from('counted')
+    const before = await samples()
+    const create = WatchRequest.fromPartial({ create_request: { key } })
+    for (let watcher = 0; watcher < 3; watcher++) {
+      await stream.write(WatchRequest.encode(create).finish())
+    }
+    let bytes = 0
+    for (let answer = 0; answer < 3; answer++) bytes += (await answers.next()).value?.length ?? 0
+    const put = PutRequest.encode(PutRequest.fromPartial({ key })).finish()
+    bytes += (await channel.unary('/etcdserverpb.KV/Put', put)).length
+    for (let answer = 0; answer < 3; answer++) bytes += (await answers.next()).value?.length ?? 0
+    const after = await samples()
+    await channel.close()
+    const change = (name: string) => (after.get(name) ?? 0) - (before.get(name) ?? 0)
+    const watch = 'grpc_method="Watch",grpc_service="etcdserverpb.Watch",grpc_type="bidi_stream"'
+    expect(change(`grpc_server_msg_sent_total{${watch}}`)).toBe(6)
+    expect(change('etcd_network_client_grpc_sent_bytes_total')).toBe(bytes)
   })
 
   test('is written as Prometheus reads it: help, type, samples, each family once', async () => {
