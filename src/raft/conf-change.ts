@@ -4,7 +4,7 @@
 // set of voters then differ in one member, so a majority of the one and a
 // majority of the other always share a member, and no joint phase is needed.
 import { strict as assert } from 'node:assert'
-import { type ConfChange, ConfChangeType, type ConfState } from '../api/gen/raft.js'
+import { type ConfChange, ConfChangeType, ConfState } from '../api/gen/raft.js'
 
 /** Both ascending, and no id in both. */
 export interface Membership {
@@ -35,13 +35,8 @@ export function restoredMembership(state: ConfState): Membership {
   return { voters: sortedIds(state.voters), learners: sortedIds(state.learners) }
 }
 
-export const confState = ({ voters, learners }: Membership): ConfState => ({
-  voters: [...voters],
-  learners: [...learners],
-  voters_outgoing: [],
-  learners_next: [],
-  auto_leave: false,
-})
+export const confState = ({ voters, learners }: Membership): ConfState =>
+  ConfState.fromPartial({ voters: [...voters], learners: [...learners] })
 
 const without = (ids: readonly bigint[], id: bigint): bigint[] => ids.filter((each) => each !== id)
 

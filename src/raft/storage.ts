@@ -8,7 +8,7 @@
 //     compacted | first ........ last | not yet stable (log-unstable.ts)
 //               ^ the term of first - 1 is still known: it anchors the next append
 import { strict as assert } from 'node:assert'
-import type { ConfState, Entry, HardState, Snapshot } from '../api/gen/raft.js'
+import { ConfState, type Entry, type HardState, type Snapshot } from '../api/gen/raft.js'
 
 export interface Storage {
   /**
@@ -53,13 +53,7 @@ export function sliceToBytes(
   return entries.slice(range.from, end)
 }
 
-export const emptyConfState = (): ConfState => ({
-  voters: [],
-  learners: [],
-  voters_outgoing: [],
-  learners_next: [],
-  auto_leave: false,
-})
+export const emptyConfState = (): ConfState => ConfState.fromPartial({})
 
 export class MemoryStorage implements Storage {
   #hardState: HardState = { term: 0, vote: 0n, commit: 0 }

@@ -8,7 +8,7 @@
 //
 // What is found wrong before writing leaves no trace; what goes wrong later is removed again.
 import path from 'node:path'
-import { type ConfChange, ConfChange as ConfChangeCodec, type ConfState } from '../api/gen/raft.js'
+import { type ConfChange, ConfChange as ConfChangeCodec, ConfState } from '../api/gen/raft.js'
 import type { FileHandle, Files } from '../platform/files.js'
 import { type Log, silentLog } from '../platform/log.js'
 import { clusterId } from '../storage/cluster-id.js'
@@ -214,8 +214,7 @@ function addition(member: MemberRecord, at: number) {
 }
 
 function votersOnly(members: readonly MemberRecord[]): ConfState {
-  const voters = members.map(({ id }) => id)
-  return { voters, learners: [], voters_outgoing: [], learners_next: [], auto_leave: false }
+  return ConfState.fromPartial({ voters: members.map(({ id }) => id) })
 }
 
 /** A member publishes its name itself, when it starts. */

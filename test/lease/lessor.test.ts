@@ -1,7 +1,7 @@
 // The lessor's rules, on a clock moved by hand.
 import { expect, test } from 'vitest'
-import { EtcdError } from '../../src/api/rpc-errors.js'
 import { Lessor, minTtlSeconds } from '../../src/lease/lessor.js'
+import { codeOf } from '../support/error-code.js'
 
 function started({ primary = true } = {}) {
   const clock = { time: 0, now: () => clock.time }
@@ -19,16 +19,6 @@ function started({ primary = true } = {}) {
 }
 
 const bytes = (text: string) => Buffer.from(text, 'latin1')
-
-function codeOf(act: () => unknown): string | undefined {
-  try {
-    act()
-    return undefined
-  } catch (error) {
-    if (error instanceof EtcdError) return error.code
-    throw error
-  }
-}
 
 test.each([
   [1000, 100, 2],

@@ -1,9 +1,9 @@
 // The store's rules, one by one, and all of them at once against a model.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { EtcdError } from '../../src/api/rpc-errors.js'
 import { Store, type Stored } from '../../src/mvcc/store.js'
 import { encodeRevision } from '../../src/storage/schema.js'
+import { codeOf } from '../support/error-code.js'
 import { encoded, Model, type Version, type Write } from './model.js'
 
 const bytes = (text: string) => Buffer.from(text, 'latin1')
@@ -26,16 +26,6 @@ function remove(store: Store, key: string, end?: string): Stored[] {
 function compactAll(store: Store, revision: number): void {
   store.compact(revision)
   for (const _ of store.compactionSteps()) void _
-}
-
-function codeOf(act: () => unknown): string | undefined {
-  try {
-    act()
-    return undefined
-  } catch (error) {
-    if (error instanceof EtcdError) return error.code
-    throw error
-  }
 }
 
 const facts = ({ key, value, main, createRevision, version, lease }: Stored) => ({

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import {
   ConfChangeType,
+  ConfState,
   type HardState,
   type Message,
   MessageType,
@@ -62,13 +63,7 @@ export class RandomNetwork {
     const all = [1n, 2n, 3n, 4n, 5n]
     const voters = this.#random(2) === 0 ? all : all.slice(0, 3)
     const learners: bigint[] = []
-    const confState = {
-      voters,
-      learners,
-      voters_outgoing: [],
-      learners_next: [],
-      auto_leave: false,
-    }
+    const confState = ConfState.fromPartial({ voters, learners })
     const preVote = this.#random(3) > 0
     const checkQuorum = this.#random(3) > 0
     for (const id of all) {

@@ -3,22 +3,17 @@ import { expect, test } from 'vitest'
 import {
   ConfChange,
   ConfChangeType,
+  ConfState,
   type Entry,
   EntryType,
-  type Message,
+  Message,
   MessageType,
 } from '../../src/api/gen/raft.js'
 import { type RaftConfig, RawNode, type Ready } from '../../src/raft/raw-node.js'
 import { waitingReadsMax } from '../../src/raft/read-only.js'
 import { MemoryStorage } from '../../src/raft/storage.js'
 
-const stateOf = (...voters: bigint[]) => ({
-  voters,
-  learners: [],
-  voters_outgoing: [],
-  learners_next: [],
-  auto_leave: false,
-})
+const stateOf = (...voters: bigint[]) => ConfState.fromPartial({ voters })
 
 function storageOf(...voters: bigint[]): MemoryStorage {
   const storage = new MemoryStorage()
@@ -63,15 +58,7 @@ function driveAll(node: RawNode, storage: MemoryStorage): Ready[] {
 }
 
 const message = (fields: Partial<Message> & { type: MessageType }): Message => ({
-  to: 1n,
-  from: 2n,
-  term: 0,
-  logTerm: 0,
-  index: 0,
-  entries: [],
-  commit: 0,
-  reject: false,
-  rejectHint: 0,
+  ...Message.fromPartial({ to: 1n, from: 2n }),
   ...fields,
 })
 

@@ -1,22 +1,15 @@
 // Which answers to heartbeats confirm which reads.
 import { expect, test } from 'vitest'
-import { type Message, MessageType } from '../../src/api/gen/raft.js'
+import { Message, MessageType } from '../../src/api/gen/raft.js'
 import { ReadOnly } from '../../src/raft/read-only.js'
 
 const voters = [1n, 2n, 3n, 4n, 5n]
 
-const read = (name: string): Message => ({
-  type: MessageType.MsgReadIndex,
-  to: 0n,
-  from: 0n,
-  term: 0,
-  logTerm: 0,
-  index: 0,
-  entries: [{ Type: 0, Term: 0, Index: 0, Data: Buffer.from(name) }],
-  commit: 0,
-  reject: false,
-  rejectHint: 0,
-})
+const read = (name: string): Message =>
+  Message.fromPartial({
+    type: MessageType.MsgReadIndex,
+    entries: [{ Data: Buffer.from(name) }],
+  })
 
 const confirmed = (reads: ReadOnly): string[] =>
   reads.confirmed(voters, 1n).map(({ request }) => String(request.entries[0]?.Data))

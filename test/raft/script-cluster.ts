@@ -3,7 +3,7 @@
 // Messages wait in one line, in the order in which they were sent, until a script delivers or
 // drops them. Nothing happens by itself: no tick, no Ready, no delivery.
 import assert from 'node:assert/strict'
-import { ConfChangeType, type Message, MessageType } from '../../src/api/gen/raft.js'
+import { ConfChangeType, ConfState, type Message, MessageType } from '../../src/api/gen/raft.js'
 import {
   describeConfState,
   describeEntry,
@@ -90,13 +90,7 @@ export class ScriptCluster {
     }
     const voters = (values.get('voters') ?? []).map(idOf)
     const learners = (values.get('learners') ?? []).map(idOf)
-    const confState = {
-      voters,
-      learners,
-      voters_outgoing: [],
-      learners_next: [],
-      auto_leave: false,
-    }
+    const confState = ConfState.fromPartial({ voters, learners })
     const settings: MemberSettings = {
       electionTicks: number('election') ?? 3,
       messageBytesMax: number('bytes') ?? 1 << 20,
@@ -249,12 +243,6 @@ function snapshotOf(values: Command['values']): Message['snapshot'] {
   const [term, index] = (values.get('snapshot') ?? []).map(Number)
   if (term === undefined || index === undefined) return undefined
   const voters = (values.get('voters') ?? []).map(idOf)
-  const conf_state = {
-    voters,
-    learners: [],
-    voters_outgoing: [],
-    learners_next: [],
-    auto_leave: false,
-  }
+  const conf_state = ConfState.fromPartial({ voters })
   return { data: Buffer.from('[]'), metadata: { conf_state, index, term } }
 }

@@ -4,10 +4,11 @@
 import { describe, expect, test } from 'vitest'
 import {
   ConfChangeType,
+  ConfState,
   type Entry,
   EntryType,
   type HardState,
-  type Message,
+  Message,
   MessageType,
 } from '../../src/api/gen/raft.js'
 import type { EtcdError } from '../../src/api/rpc-errors.js'
@@ -16,6 +17,7 @@ import { RawNode } from '../../src/raft/raw-node.js'
 import { MemoryStorage } from '../../src/raft/storage.js'
 import { Node } from '../../src/server/node.js'
 import { NoSpaceError } from '../../src/storage/errors.js'
+import { codeOf } from '../support/error-code.js'
 import { type ManualClock, newManualClock } from '../support/manual-clock.js'
 
 const self = 1n
@@ -56,13 +58,7 @@ class Driven implements AsyncDisposable {
 
   constructor() {
     const log = new MemoryStorage()
-    const conf_state = {
-      voters: [self, other, third],
-      learners: [],
-      voters_outgoing: [],
-      learners_next: [],
-      auto_leave: false,
-    }
+    const conf_state = ConfState.fromPartial({ voters: [self, other, third] })
     log.applySnapshot({ data: Buffer.alloc(0), metadata: { conf_state, index: 1, term: 1 } })
     log.setHardState({ term: 1, vote: 0n, commit: 1 })
     this.#raft = new RawNode({
@@ -129,21 +125,8 @@ class Driven implements AsyncDisposable {
   }
 
   hear(type: MessageType, more: Partial<Message> = {}): void {
-    this.node.step({
-      type,
-      to: self,
-      from: other,
-      term: 2,
-      logTerm: 0,
-      index: 0,
-      entries: [],
-      commit: 0,
-      reject: false,
-      rejectHint: 0,
-      snapshot: undefined,
-      context: undefined,
-      ...more,
-    })
+    const message = Message.fromPartial({ type, to: self, from: other, term: 2 })
+    this.node.step({ ...message, ...more })
   }
 
   async lead(): Promise<void> {
@@ -166,15 +149,6 @@ class Driven implements AsyncDisposable {
 
 /** All that can go on without the clock has gone on. */
 const settled = (): Promise<void> => new Promise(setImmediate)
-
-const codeOf = (work: () => void): string | undefined => {
-  try {
-    work()
-    return undefined
-  } catch (error) {
-    return (error as EtcdError).code
-  }
-}
 
 describe('without a leader a proposal', () => {
   test('waits for one and then goes there', async () => {

@@ -1,8 +1,7 @@
 // membership.ts: who belongs to the cluster. Changes come out of the log, one at a time, and every
 // member applies the same checks to the same state, so all agree on which changes took effect.
 // A removed id is remembered for ever: its owner may be alive and must not come back by accident.
-import type { ConfChange, ConfState } from '../../api/gen/raft.js'
-import { ConfChangeType } from '../../api/gen/raft.js'
+import { type ConfChange, ConfChangeType, ConfState } from '../../api/gen/raft.js'
 import { EtcdError } from '../../api/rpc-errors.js'
 import { clusterVersion } from '../../api/version.js'
 import {
@@ -88,8 +87,7 @@ export class Membership {
       this.list()
         .filter((member) => member.isLearner === isLearner)
         .map((member) => member.id)
-    const none = { voters_outgoing: [], learners_next: [], auto_leave: false }
-    return { voters: ids(false), learners: ids(true), ...none }
+    return ConfState.fromPartial({ voters: ids(false), learners: ids(true) })
   }
 
   /** A member says what it is called and where its clients find it. */

@@ -1,7 +1,13 @@
 // settled-members.test.ts: the newest .snap file and the log behind it say who is a member, the
 // database only what else is known of them.
 import { expect, test } from 'vitest'
-import { ConfChange, ConfChangeType, type Entry, EntryType } from '../../../src/api/gen/raft.js'
+import {
+  ConfChange,
+  ConfChangeType,
+  ConfState,
+  type Entry,
+  EntryType,
+} from '../../../src/api/gen/raft.js'
 import { addMember, Membership } from '../../../src/server/membership/membership.js'
 import { settleMembers } from '../../../src/server/membership/settled-members.js'
 import { encodeV2Request } from '../../../src/server/membership/v2-request.js'
@@ -14,11 +20,10 @@ const member = (id: bigint, more: Partial<MemberRecord> = {}): MemberRecord => (
 
 const snapOf = (members: readonly MemberRecord[]) => ({
   ...{ index: 3, term: 1, tree: { members, removed: [] } },
-  confState: {
+  confState: ConfState.fromPartial({
     voters: members.filter(({ isLearner }) => !isLearner).map(({ id }) => id),
     learners: members.filter(({ isLearner }) => isLearner).map(({ id }) => id),
-    ...{ voters_outgoing: [], learners_next: [], auto_leave: false },
-  },
+  }),
 })
 
 function database(members: readonly MemberRecord[], removed: readonly bigint[] = []): Membership {

@@ -1,21 +1,11 @@
 // Which heartbeats count as late, on a clock that is moved by hand.
 import { expect, test } from 'vitest'
-import { type Message, MessageType } from '../../../src/api/gen/raft.js'
+import { Message, MessageType } from '../../../src/api/gen/raft.js'
 import { LateHeartbeats } from '../../../src/server/metrics/late-heartbeats.js'
 import { newManualClock } from '../../support/manual-clock.js'
 
-const message = (to: bigint, type: MessageType): Message => ({
-  type,
-  to,
-  from: 1n,
-  term: 1,
-  logTerm: 0,
-  index: 0,
-  entries: [],
-  commit: 0,
-  reject: false,
-  rejectHint: 0,
-})
+const message = (to: bigint, type: MessageType): Message =>
+  Message.fromPartial({ type, to, from: 1n, term: 1 })
 
 test('a heartbeat more than two intervals after the last one to the same member is late', () => {
   const clock = newManualClock()

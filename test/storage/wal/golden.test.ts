@@ -2,7 +2,7 @@
 // 3.6 write it.
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { ConfChange } from '../../../src/api/gen/raft.js'
+import { ConfChange, ConfState } from '../../../src/api/gen/raft.js'
 import { walSnapshots } from '../../../src/storage/wal/reader.js'
 import { createWal, openWal } from '../../../src/storage/wal/writer.js'
 import { dir, emptyDisk, firstFile, metadata } from './small-log.js'
@@ -12,13 +12,7 @@ const golden = Buffer.from(
   'hex',
 )
 const { nodeId } = metadata
-const confState = {
-  voters: [nodeId],
-  learners: [],
-  voters_outgoing: [],
-  learners_next: [],
-  auto_leave: false,
-}
+const confState = ConfState.fromPartial({ voters: [nodeId] })
 
 test('the log of a restored member equals the one that etcdutl writes', async () => {
   const { files, options } = await emptyDisk({ segmentBytes: 64_000_000 })

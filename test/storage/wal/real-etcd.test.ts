@@ -1,7 +1,7 @@
 // real-etcd.test.ts: logs and .snap files of a real etcd read here, and ours read by it.
 import { cp, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { expect, test } from 'vitest'
-import { ConfChange, Entry, HardState } from '../../../src/api/gen/raft.js'
+import { ConfChange, ConfState, Entry, HardState } from '../../../src/api/gen/raft.js'
 import { InternalRaftRequest } from '../../../src/api/gen/raft_internal.js'
 import { Metadata, SnapshotRecord } from '../../../src/api/gen/wal.js'
 import { systemFiles } from '../../../src/platform/files.js'
@@ -142,13 +142,7 @@ describeWithEtcd('a real etcd', () => {
 
     // With a .snap in the middle of the log the members come from there.
     const opened = await openWal(inData(etcd, 'wal'), origin, options)
-    const confState = {
-      voters: [nodeId],
-      learners: [],
-      voters_outgoing: [],
-      learners_next: [],
-      auto_leave: false,
-    }
+    const confState = ConfState.fromPartial({ voters: [nodeId] })
     const attributes = { name: 'from-snap', clientUrls: ['http://localhost:1'] }
     const tree = {
       members: [{ id: nodeId, peerUrls, isLearner: false, attributes }],
