@@ -50,6 +50,17 @@ export class ByteText {
     return this.#buffer.subarray(0, this.#length)
   }
 
+  get sizeBytes(): number {
+    return this.#length
+  }
+
+  /** What was written, valid until more is added, which begins anew in the same memory. */
+  take(): Buffer {
+    const taken = this.done()
+    this.#length = 0
+    return taken
+  }
+
   #reserve(bytes: number): void {
     const needed = this.#length + bytes
     if (needed <= this.#buffer.length) return

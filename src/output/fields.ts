@@ -17,6 +17,7 @@ import { alarmName, eventName, permissionName } from './enum-names.js'
 import { hexId, zeroPaddedId } from './hex-id.js'
 import { progressLine } from './progress.js'
 import { quoted } from './quote.js'
+import { fieldsRangePieces } from './raw-range-fields.js'
 import type { Format, Result, ResultKind, ResultOf } from './result.js'
 import { UnsupportedFormatError } from './unsupported.js'
 import { userDetail } from './user-detail.js'
@@ -32,7 +33,15 @@ export function newFields({ hex }: { hex: boolean }): Format {
     if (text === undefined) throw UnsupportedFormatError.combination('fields')
     return { stdout: text(result, ids) }
   }
-  return { print }
+  return {
+    print,
+    printRange: (message) =>
+      fieldsRangePieces(message, {
+        head: (rest) => header(rest, ids),
+        pair: (kv) => keyValue(kv, '', ids),
+        foot: rangeEnd,
+      }),
+  }
 }
 
 /** How ids are written. */
@@ -177,10 +186,10 @@ const put = (response: PutResponse, ids: Ids): string =>
   header(response, ids) + (response.prev_kv ? keyValue(response.prev_kv, 'Prev', ids) : '')
 
 const range = (response: RangeResponse, ids: Ids): string =>
-  header(response, ids) +
-  joined(response.kvs, (kv) => keyValue(kv, '', ids)) +
-  bare('More', response.more) +
-  bare('Count', response.count)
+  header(response, ids) + joined(response.kvs, (kv) => keyValue(kv, '', ids)) + rangeEnd(response)
+
+const rangeEnd = ({ more, count }: RangeResponse): string =>
+  bare('More', more) + bare('Count', count)
 
 const deleteRange = (response: DeleteRangeResponse, ids: Ids): string =>
   header(response, ids) +

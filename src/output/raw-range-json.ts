@@ -4,7 +4,8 @@
 // decoded and put through the ordinary printer, with a mark where the pairs belong; the pairs are
 // written between, byte by byte into pieces, with nothing to collect.
 
-import { RangeResponse } from '../api/gen/rpc.js'
+import type { RangeResponse } from '../api/gen/rpc.js'
+import { withoutPairs } from './range-rest.js'
 import { type FieldSpan, fieldAt, pairTag, rangeTag } from './wire.js'
 
 const pieceBytes = 256 * 1024
@@ -41,18 +42,6 @@ export function* jsonRangePieces(message: Buffer, frame: Frame): Generator<Buffe
   }
   yield writer.take()
   if (after !== '') yield Buffer.from(after)
-}
-
-function withoutPairs(message: Buffer): { rest: RangeResponse; count: number } {
-  const field: FieldSpan = { tag: 0, from: 0, to: 0 }
-  const others: Buffer[] = []
-  let count = 0
-  for (let at = 0; at < message.length; at = field.to) {
-    fieldAt(message, at, message.length, field)
-    if (field.tag === rangeTag.kvs) count++
-    else others.push(message.subarray(at, field.to))
-  }
-  return { rest: RangeResponse.decode(Buffer.concat(others)), count }
 }
 
 const nothing = Buffer.alloc(0)
