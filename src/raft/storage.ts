@@ -62,6 +62,8 @@ export class MemoryStorage implements Storage {
   /** Index and term of the entry just before #entries[0]. */
   #before = { index: 0, term: 0 }
   #entries: Entry[] = []
+  /** Of #entries, as entriesBytes() counts. */
+  #bytes = 0
 
   initialState(): { hardState: HardState; confState: ConfState } {
     return { hardState: this.#hardState, confState: this.#confState }
@@ -93,6 +95,23 @@ export class MemoryStorage implements Storage {
     return this.#snapshot
   }
 
+  /** What all entries count for in a size limit. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Index of the first entry of the longest tail that counts for at most so many bytes. */
+  tailWithin(bytesMax: number): number {
+    let rest = this.#bytes
+    let at = 0
+    for (; rest > bytesMax; at++) {
+      const entry = this.#entries[at]
+      if (entry === undefined) break
+      rest -= entryBytes(entry)
+    }
+    return this.firstIndex() + at
+  }
+
   setHardState(hardState: HardState): void {
     this.#hardState = hardState
   }
@@ -111,8 +130,12 @@ export class MemoryStorage implements Storage {
       keep <= this.#entries.length,
       `entry ${first.Index} leaves a hole after ${this.lastIndex()}`,
     )
-    if (keep < this.#entries.length) this.#entries = this.#entries.slice(0, keep)
+    if (keep < this.#entries.length) {
+      this.#bytes -= entriesBytes(this.#entries.slice(keep))
+      this.#entries = this.#entries.slice(0, keep)
+    }
     for (const entry of entries) this.#entries.push(entry)
+    this.#bytes += entriesBytes(entries)
   }
 
   /** Replaces everything by a snapshot that a leader sent, or that the disk held. */
@@ -122,6 +145,7 @@ export class MemoryStorage implements Storage {
     this.#confState = conf_state ?? emptyConfState()
     this.#before = { index, term }
     this.#entries = []
+    this.#bytes = 0
   }
 
   /** Remembers a snapshot of what was applied up to index, and keeps the log. */
@@ -143,7 +167,9 @@ export class MemoryStorage implements Storage {
       term !== undefined,
       `compact to ${index}, log is [${this.firstIndex()}, ${this.lastIndex()}]`,
     )
-    this.#entries = this.#entries.slice(index - this.#before.index)
+    const count = index - this.#before.index
+    this.#bytes -= entriesBytes(this.#entries.slice(0, count))
+    this.#entries = this.#entries.slice(count)
     this.#before = { index, term }
   }
 }

@@ -52,6 +52,36 @@ test('a read is cut to bytes but has at least one entry', () => {
   expect(storage.entries(4, 4, 1000)).toEqual([])
 })
 
+test('its size follows what is added, replaced and forgotten', () => {
+  const storage = new MemoryStorage()
+  const sizes: number[] = []
+  const note = () => sizes.push(storage.bytes)
+  storage.append([entry(1, 1, 100), entry(1, 2, 200), entry(1, 3, 300), entry(1, 4, 400)])
+  note()
+  storage.append([entry(2, 3, 5), entry(2, 4, 6)])
+  note()
+  storage.compact(1)
+  note()
+  storage.append([entry(1, 1, 100), entry(1, 2, 200), entry(2, 3, 5), entry(2, 4, 6)])
+  note()
+  storage.applySnapshot({
+    data: Buffer.alloc(0),
+    metadata: { conf_state: undefined, index: 9, term: 2 },
+  })
+  note()
+  const head = 16 // each entry counts for that beside its data
+  const [four, three] = [4 * head, 3 * head]
+  expect(sizes).toEqual([1000 + four, 311 + four, 211 + three, 211 + three, 0])
+})
+
+test('its tail is as long as its limit of bytes lets it be', () => {
+  const storage = new MemoryStorage()
+  storage.append(Array.from({ length: 10 }, (_, at) => entry(1, at + 1, 84)))
+  storage.compact(4)
+  const limits = [600, 599, 500, 100, 99, 0]
+  expect(limits.map((bytes) => storage.tailWithin(bytes))).toEqual([5, 6, 6, 10, 11, 11])
+})
+
 test('a snapshot of another member replaces all, one of our own nothing', () => {
   const storage = storageOf(1, 1, 1)
   const state = {

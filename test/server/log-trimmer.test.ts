@@ -1,5 +1,5 @@
 // What of the log stays in memory: enough for followers that lag a little, and no more, however
-// many entries pass.
+// many entries pass, and however large.
 import { expect, test } from 'vitest'
 import { type Entry, EntryType } from '../../src/api/gen/raft.js'
 import { MemoryStorage } from '../../src/raft/storage.js'
@@ -45,3 +45,38 @@ test.each([
     expect(log.snapshot()?.metadata?.index).toBeGreaterThanOrEqual(log.firstIndex() - 1)
   },
 )
+
+const mebibyte = 2 ** 20
+
+test.each([
+  { members: 1, mebibytes: 1 },
+  { members: 3, mebibytes: 64 },
+])('$members members keep large entries of $mebibytes MiB to twice as much', (each) => {
+  const log = new MemoryStorage()
+  const membership = membershipOf(each.members)
+  const Data = Buffer.alloc(100 * 1024)
+  const kept = each.mebibytes * mebibyte
+  let [least, most] = [Number.POSITIVE_INFINITY, 0]
+  for (let index = 1; index <= 3000; index++) {
+    trimLog(log, index - 1, membership, 5000)
+    if (index > 1 + kept / Data.length) least = Math.min(least, log.bytes)
+    log.append([{ ...entry(index), Data }])
+    most = Math.max(most, log.bytes)
+  }
+  expect(log.lastIndex()).toBe(3000)
+  expect(least).toBeGreaterThan(kept - 2 * Data.length)
+  expect(most).toBeLessThan(2 * kept + 2 * Data.length)
+})
+
+test('what is not applied stays, however large it is', () => {
+  const log = new MemoryStorage()
+  const Data = Buffer.alloc(mebibyte)
+  for (let index = 1; index <= 500; index++) log.append([{ ...entry(index), Data }])
+  const firsts = [0, 1, 300, 499].map((applied) => {
+    trimLog(log, applied, membershipOf(3), 5000)
+    return log.firstIndex()
+  })
+  // 64 MiB with what each counts for besides; before, all that is applied has to go.
+  expect(firsts).toEqual([1, 2, 301, 438])
+  expect(log.snapshot()?.metadata?.index).toBe(499)
+})
