@@ -1,30 +1,42 @@
 // free-ports.ts: ports for servers that must be told theirs before they start, or have to come back
 // to them. They are taken from below those that the system gives to clients, or to whoever asks for
-// port 0: such a one may have gone to somebody else before the server is there. Test files that run
-// side by side have ranges of their own for the same reason.
+// port 0: such a one may have gone to somebody else before the server is there. Test files, and
+// runs of the tests, go side by side; so that none takes what another has been given, the UDP port
+// of the same number is held for as long as the process lives. Nothing here speaks UDP.
 import { randomInt } from 'node:crypto'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import net from 'node:net'
 
-/** Workers of vitest that have a range of their own; it numbers those that run from 1. */
-const rangeCount = 8
-const rangeSize = 1_250
-/** Ends where clusters of the library begin (server/library/ports.ts). */
-const portMin = 10_000 + ((Number(process.env.VITEST_POOL_ID ?? 1) - 1) % rangeCount) * rangeSize
-const portEnd = portMin + rangeSize
+const portMin = 10_000
+/** Clusters of the library begin here (server/library/ports.ts). */
+const portEnd = 20_000
 
-/** Another run of the tests may have the same range, so each file begins somewhere in it. */
+/** So that those who run side by side seldom meet. */
 let next = randomInt(portMin, portEnd)
 
-/** Ports that were free a moment ago, all different, and none that this file was given lately. */
+/** All different, free, and nobody else's. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = []
   while (ports.length < count) {
     const port = next
     next = port + 1 < portEnd ? port + 1 : portMin
-    if (await isFree(port)) ports.push(port)
+    if ((await isReserved(port)) && (await isFree(port))) ports.push(port)
   }
   return ports
+}
+
+/** Whether it is ours from now on. */
+async function isReserved(port: number): Promise<boolean> {
+  const socket = createSocket('udp4').unref()
+  try {
+    socket.bind({ port, address: '127.0.0.1', exclusive: true })
+    await once(socket, 'listening')
+    return true
+  } catch {
+    socket.close()
+    return false
+  }
 }
 
 async function isFree(port: number): Promise<boolean> {
