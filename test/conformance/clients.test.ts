@@ -72,7 +72,7 @@ describe('etcd3', () => {
   test('sees a lease run out', async () => {
     const watcher = await client.watch().key('ending').create()
     const gone = once(watcher, 'delete')
-    const { ID } = await client.leaseClient.leaseGrant({ TTL: 2 })
+    const { ID } = await client.leaseClient.leaseGrant({ TTL: 5 })
     await client.put('ending').value('v').lease(ID)
     await gone
     expect(await client.get('ending').string()).toBeNull()

@@ -313,7 +313,7 @@ describe('leases', () => {
   })
 
   test('end by themselves while authentication is on', async () => {
-    const { ID } = await client.call('LeaseGrant', { TTL: '1' }, ann)
+    const { ID } = await client.call('LeaseGrant', { TTL: '4' }, ann)
     const { header } = await client.call('Put', { key: bytes('w9'), lease: ID }, ann)
     const watch = client.stream('Watch/Watch', root)
     const start_revision = String(Number(header?.revision) + 1)

@@ -124,7 +124,8 @@ onBoth({}, (ground) => {
     expect(plain?.events).toMatchObject([{ type: 1, kv: { ...bare, ...zero } }])
     expect(plain?.events[0]?.prev_kv).toBeUndefined()
     expect(asked?.events).toMatchObject([{ kv: bare, prev_kv: { value: bytes('before') } }])
-    const { ID } = await client.call('LeaseGrant', { TTL: '2' })
+    // So long that the machine may be busy between here and the keys.
+    const { ID } = await client.call('LeaseGrant', { TTL: '5' })
     const success = ['c', 'a', 'b'].map((name) => ({
       request_put: { key: bytes(`gone/${name}`), value: bytes('v'), lease: ID },
     }))
