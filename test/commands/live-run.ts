@@ -6,6 +6,7 @@ import { main } from '../../src/main.js'
 import { systemClock } from '../../src/platform/clock.js'
 import { systemFiles } from '../../src/platform/files.js'
 import { systemRandom } from '../../src/platform/random.js'
+import { patience } from './run.js'
 
 export interface LiveRun {
   type(text: string): void
@@ -43,7 +44,7 @@ export function liveRun(
     stdin,
     stdout: sink('stdout'),
     stderr: isTerminal ? asTerminal(sink('stderr')) : sink('stderr'),
-    env,
+    env: { ...patience, ...env },
     clock: systemClock,
     random: systemRandom,
     files: systemFiles,

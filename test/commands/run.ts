@@ -35,6 +35,9 @@ export interface Surroundings {
   resolveSrv?: Io['resolveSrv']
 }
 
+/** Instead of 5 and 2 seconds, for a command that a server answers, however busy the machine is. */
+export const patience = { ETCDCTL_COMMAND_TIMEOUT: '60s', ETCDCTL_DIAL_TIMEOUT: '60s' }
+
 /** As much of a connection as the command at hand uses. */
 export type Stand = { [K in keyof Connection]?: unknown }
 
@@ -49,7 +52,7 @@ export async function run(argv: readonly string[], around: Surroundings = {}): P
     }),
     stdout: around.stdout ?? sink(out),
     stderr: sink(err),
-    env: around.env ?? {},
+    env: around.connection === 'real' ? { ...patience, ...around.env } : (around.env ?? {}),
     clock: around.clock ?? systemClock,
     random: systemRandom,
     files: around.files ?? systemFiles,

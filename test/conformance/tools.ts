@@ -7,7 +7,7 @@ import { main } from '../../src/main.js'
 import { systemClock } from '../../src/platform/clock.js'
 import { systemFiles } from '../../src/platform/files.js'
 import { systemRandom } from '../../src/platform/random.js'
-import { run } from '../commands/run.js'
+import { patience, run } from '../commands/run.js'
 
 export interface Finished {
   code: number
@@ -44,7 +44,7 @@ export const tsctl: Tool = {
       stdin: new PassThrough(),
       stdout,
       stderr: shown.sink(false),
-      env,
+      env: { ...patience, ...env },
       clock: systemClock,
       random: systemRandom,
       files: systemFiles,
@@ -94,7 +94,9 @@ export const etcdctl: Tool = {
   },
 }
 
-const programEnv = (env: Env) => ({ PATH: process.env.PATH, ETCDCTL_API: '3', ...env })
+const programEnv = (env: Env) => {
+  return { PATH: process.env.PATH, ETCDCTL_API: '3', ...patience, ...env }
+}
 
 const lastLine = (stderr: string): string => stderr.trimEnd().split('\n').at(-1) ?? ''
 

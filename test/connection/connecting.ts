@@ -1,10 +1,11 @@
-// connecting.ts: connections for the tests of this folder, with the defaults of the flags.
+// connecting.ts: connections for tests, with the defaults of the flags but for the time that a busy
+// machine may take to log in.
 import { type Connection, type ConnectOptions, connect } from '../../src/connection/connect.js'
 import { systemClock } from '../../src/platform/clock.js'
 import { systemRandom } from '../../src/platform/random.js'
 
 export const defaults: Omit<ConnectOptions, 'endpoints'> = {
-  dialTimeoutMs: 2000,
+  dialTimeoutMs: 60_000,
   keepaliveTimeMs: 2000,
   keepaliveTimeoutMs: 6000,
   maxSendBytes: 0,

@@ -21,7 +21,7 @@ const missing =
 
 /** What it says, on whichever output: 3.4 reports health on standard error. */
 function etcdctl(endpoints: readonly string[], args: readonly string[]): Promise<string> {
-  const all = [`--endpoints=${endpoints.join()}`, '--command-timeout=5s', ...args]
+  const all = [`--endpoints=${endpoints.join()}`, '--command-timeout=60s', ...args]
   const options = { env: { PATH: process.env.PATH, ETCDCTL_API: '3' }, timeout: 60_000 }
   return new Promise((resolve, reject) => {
     execFile('etcdctl', all, options, (error, stdout, stderr) => {

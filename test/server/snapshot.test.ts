@@ -52,7 +52,10 @@ afterAll(async () => {
 const env = () => ({ ETCDCTL_ENDPOINTS: server.endpoint })
 
 async function etcdctl(...args: string[]): Promise<string> {
-  const options = { timeout: 60_000, env: { PATH: process.env.PATH, ETCDCTL_API: '3', ...env() } }
+  const options = {
+    timeout: 60_000,
+    env: { PATH: process.env.PATH, ETCDCTL_API: '3', ETCDCTL_COMMAND_TIMEOUT: '60s', ...env() },
+  }
   return (await promisify(execFile)('etcdctl', args, options)).stdout
 }
 
@@ -107,7 +110,7 @@ describeWithEtcd('etcdctl', () => {
       {
         timeout: 60_000,
         maxBuffer: 2 ** 26,
-        env: { PATH: process.env.PATH, ETCDCTL_API: '3', ...env() },
+        env: { PATH: process.env.PATH, ETCDCTL_API: '3', ETCDCTL_COMMAND_TIMEOUT: '60s', ...env() },
       },
     )
     expect(stdout.length).toBe(12 * (value.length + 1))

@@ -20,7 +20,7 @@ const start = (config: Partial<ServerConfig>, storage: 'memory' | 'disk' = 'memo
 
 /** As tsctl connects, with the flags given. */
 const tsctl = (server: Embedded, ...words: string[]) =>
-  run([...words, `--endpoints=${address(server)}`, '--command-timeout=2s'], { connection: 'real' })
+  run([...words, `--endpoints=${address(server)}`], { connection: 'real' })
 
 const address = ({ endpoint }: Embedded): string => `https://${endpoint.replace('https://', '')}`
 
@@ -42,7 +42,7 @@ describe('a server with a certificate', () => {
   })
 
   test('is refused by those that do not', async () => {
-    const { code, stderr } = await tsctl(server, 'get', 'k')
+    const { code, stderr } = await tsctl(server, 'get', 'k', '--command-timeout=5s')
     expect(code).toBe(1)
     expect(stderr).toContain('certificate')
   })
@@ -70,7 +70,7 @@ describe('a server that names an authority for clients', () => {
   })
 
   test('lets nobody in without a certificate', async () => {
-    expect((await tsctl(server, 'get', 'k', ca)).code).toBe(1)
+    expect((await tsctl(server, 'get', 'k', ca, '--command-timeout=1s')).code).toBe(1)
     expect((await tsctl(server, 'get', 'k', ca, ...own)).code).toBe(0)
   })
 

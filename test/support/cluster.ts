@@ -116,7 +116,12 @@ async function newCluster(options: ClusterOptions): Promise<ProcessCluster> {
         .join(','),
     async etcdctl(args, to) {
       const endpoints = to?.endpoint ?? members.map(({ endpoint }) => endpoint).join(',')
-      const env = { PATH: process.env.PATH, ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: endpoints }
+      const env = {
+        PATH: process.env.PATH,
+        ETCDCTL_API: '3',
+        ETCDCTL_ENDPOINTS: endpoints,
+        ETCDCTL_COMMAND_TIMEOUT: '30s',
+      }
       return (await promisify(execFile)('etcdctl', [...args], { env, timeout: becomesTrueMs }))
         .stdout
     },

@@ -76,7 +76,13 @@ export async function startRealEtcd(options: RealEtcdOptions = {}): Promise<Real
   }
 
   async function etcdctl(words: readonly string[], stdin = ''): Promise<string> {
-    const env = { PATH: process.env.PATH, ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: endpoint }
+    const env = {
+      PATH: process.env.PATH,
+      ETCDCTL_API: '3',
+      ETCDCTL_ENDPOINTS: endpoint,
+      ETCDCTL_COMMAND_TIMEOUT: '60s',
+      ETCDCTL_DIAL_TIMEOUT: '60s',
+    }
     const run = promisify(execFile)('etcdctl', [...words], { env, maxBuffer: 1 << 28 })
     // A command that ends before it has read everything tells why by its exit code.
     run.child.stdin?.on('error', () => {})

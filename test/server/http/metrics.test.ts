@@ -216,7 +216,12 @@ const b64 = (text: string): string => Buffer.from(text).toString('base64')
 /** The same calls to each, by the same client. */
 async function keepBusy(endpoint: string): Promise<void> {
   const etcdctl = async (...words: string[]) => {
-    const env = { PATH: process.env.PATH, ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: endpoint }
+    const env = {
+      PATH: process.env.PATH,
+      ETCDCTL_API: '3',
+      ETCDCTL_ENDPOINTS: endpoint,
+      ETCDCTL_COMMAND_TIMEOUT: '60s',
+    }
     return (await promisify(execFile)('etcdctl', words, { env, timeout: 60_000 })).stdout
   }
   const json = async (...words: string[]) => JSON.parse(await etcdctl(...words, '-w', 'json'))
