@@ -6,6 +6,7 @@ import { etcdctl } from '../conformance/tools.js'
 import { startEmbedded } from '../support/embedded.js'
 import { describeWithEtcd, isEtcdInstalled, startRealEtcd } from '../support/real-etcd.js'
 import { liveRun } from './live-run.js'
+import { queueKeys, untilQueued } from './queue-keys.js'
 import { failing, lastLine, run } from './run.js'
 
 test.each([
@@ -58,16 +59,8 @@ function electionTests(serve: () => Promise<Served>): void {
   })
 
   const tsctl = (...words: string[]) => run(words, { env, connection: 'real' })
-  const keys = async (): Promise<string[]> => {
-    const { stdout } = await tsctl('get', `${name}/`, '--prefix', '--keys-only')
-    return stdout
-      .toString()
-      .split('\n')
-      .filter((line) => line !== '')
-  }
-  const untilKeys = async (wanted: number): Promise<void> => {
-    while ((await keys()).length !== wanted);
-  }
+  const keys = () => queueKeys({ name, env })
+  const untilKeys = (wanted: number) => untilQueued(wanted, { name, env })
 
   test.each(['SIGINT', 'SIGTERM'] as const)('leads until %s, then resigns', async (signal) => {
     const leader = liveRun(['elect', name, 'p1'], env)

@@ -10,6 +10,7 @@ import { startCuttingProxy } from '../support/cutting-proxy.js'
 import { startEmbedded } from '../support/embedded.js'
 import { describeWithEtcd, isEtcdInstalled, startRealEtcd } from '../support/real-etcd.js'
 import { liveRun } from './live-run.js'
+import { queueKeys, untilQueued } from './queue-keys.js'
 import { failing, lastLine, run } from './run.js'
 
 test.each([
@@ -112,16 +113,8 @@ function lockTests(serve: () => Promise<Served>): void {
   })
 
   const tsctl = (...words: string[]) => run(words, { env, connection: 'real' })
-  const keys = async (): Promise<string[]> => {
-    const { stdout } = await tsctl('get', `${name}/`, '--prefix', '--keys-only')
-    return stdout
-      .toString()
-      .split('\n')
-      .filter((line) => line !== '')
-  }
-  const untilKeys = async (wanted: number): Promise<void> => {
-    while ((await keys()).length !== wanted);
-  }
+  const keys = () => queueKeys({ name, env })
+  const untilKeys = (wanted: number) => untilQueued(wanted, { name, env })
   const sh = (script: string): string[] => ['--', 'sh', '-c', script]
 
   test.each(['SIGINT', 'SIGTERM'] as const)('holds the lock until %s', async (signal) => {

@@ -5,6 +5,7 @@ import { Store, type Stored } from '../../src/mvcc/store.js'
 import { encodeRevision } from '../../src/storage/schema.js'
 import { codeOf } from '../support/error-code.js'
 import { encoded, Model, type Version, type Write } from './model.js'
+import { randomWrite } from './random-write.js'
 
 const bytes = (text: string) => Buffer.from(text, 'latin1')
 const maybeBytes = (text: string | undefined) => (text === undefined ? undefined : bytes(text))
@@ -211,18 +212,8 @@ test('a request buffer may be reused once a put returned', () => {
 
 const key = fc.constantFrom('a', 'ab', 'b', 'b\0', '\x80', '\xff', 'z')
 const end = fc.constantFrom(undefined, undefined, 'b', 'c', '\xff', '\0')
-const write: fc.Arbitrary<Write> = fc.oneof(
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant('put' as const),
-      key,
-      value: fc.string({ maxLength: 3 }),
-      lease: fc.constantFrom(0n, 7n, -1n),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('delete' as const), key, end }) },
-)
+const value = fc.string({ maxLength: 3 })
+const write = randomWrite({ key, end, value, lease: fc.constantFrom(0n, 7n, -1n) })
 const step = fc.oneof(
   {
     weight: 8,

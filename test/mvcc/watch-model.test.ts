@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import type { WatchBatch, WatchEvent, WatchStream } from '../../src/mvcc/watchable-store.js'
 import { WatchableStore } from '../../src/mvcc/watchable-store.js'
 import { Model, type Version, type Write } from './model.js'
+import { randomWrite } from './random-write.js'
 
 const bytes = (text: string) => Buffer.from(text, 'latin1')
 const maybeBytes = (text: string | undefined) => (text === undefined ? undefined : bytes(text))
@@ -21,18 +22,8 @@ interface Request {
 
 const key = fc.constantFrom('a', 'b', 'b\0', 'c', '\xff')
 const end = fc.constantFrom(undefined, undefined, 'b', 'c', 'd', '\0')
-const write: fc.Arbitrary<Write> = fc.oneof(
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant('put' as const),
-      key,
-      value: fc.string({ maxLength: 2 }),
-      lease: fc.constant(0n),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('delete' as const), key, end }) },
-)
+const value = fc.string({ maxLength: 2 })
+const write = randomWrite({ key, end, value, lease: fc.constant(0n) })
 const request = fc
   .record({
     key,

@@ -2,25 +2,13 @@
 // added to it.
 import { EtcdError } from '../../src/api/rpc-errors.js'
 import { RpcError } from '../../src/grpc/status.js'
-import type { Recovered } from '../../src/server/recovery/recover.js'
 import type { ServiceParts } from '../../src/server/rpc/parts.js'
 import { SimulatedNetwork } from './network.js'
 import { SimulatedMember, type Surroundings } from './simulated-member.js'
 import type { VirtualTime } from './virtual-time.js'
 
-type RandomNumber = (limit: number) => number
-
-export interface ClusterParts {
-  time: VirtualTime
-  random: RandomNumber
+export interface ClusterParts extends Omit<Surroundings, 'network'> {
   size: number
-  note(line: () => string): void
-  onFailure(member: SimulatedMember, error: Error): void
-  bend(recovered: Recovered): void
-  snapshotCatchupEntries: number
-  preVote: boolean
-  snapshotCount: number
-  segmentBytes: number
   /** How old a connection is from its first moment, for those who ask before members change. */
   connectionAgeMs: number
 }
