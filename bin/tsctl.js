@@ -43,10 +43,24 @@ function readIfThere(file) {
 }
 
 // Under the name of etcd, by a link, it is what etcd is.
-const named = path.basename(process.argv[1]) === 'etcd' ? ['server'] : []
+const name = path.basename(process.argv[1], '.js')
+const named = name === 'etcd' ? ['server'] : []
 // The bundle of the server has the tool in it: a server that starts reads one file.
 const isServer = named.length > 0 || process.argv[2] === 'server'
 const { main, endProcess, processIo, processWords } = requireBeside(
   isServer ? './server.cjs' : './tsctl.cjs',
 )
-main([...named, ...processWords()], processIo()).then(endProcess)
+const words = processWords()
+takeName()
+main([...named, ...words], processIo()).then(endProcess)
+
+/** So that `pkill etcdctl` and `pgrep -f '^etcd'` find it among all that is called node. */
+function takeName() {
+  if (name === 'etcd') process.title = ['etcd', ...process.argv.slice(2)].join(' ')
+  if (process.platform !== 'linux') return
+  try {
+    fs.writeFileSync('/proc/self/comm', name) // after the title, which sets it, too
+  } catch {
+    // It goes by the name of node then.
+  }
+}

@@ -2,11 +2,12 @@
 // bundled server under the name of etcd: both must be the same member afterwards.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { eventually, startProcessCluster } from '../support/cluster.js'
 import { describeWithEtcd, freePorts } from '../support/real-etcd.js'
 import { runTsctl, startServerProcess } from '../support/server-process.js'
 
@@ -84,6 +85,18 @@ describeWithEtcd('both take', () => {
   })
 })
 
+describeWithEtcd('scripts find', () => {
+  test.each(['etcd', 'tsctl'] as const)('in the log of %s that members stand', async (program) => {
+    await using cluster = await startProcessCluster({ programs: [program, program] })
+    const [member] = cluster.members
+    await eventually('the line of the log', async () =>
+      member?.log.find((line) =>
+        line.includes('"msg":"established TCP streaming connection with remote peer"'),
+      ),
+    )
+  })
+})
+
 test('--version has the lines of etcd', async () => {
   const { code, stdout } = await runTsctl(['server', '--version'])
   expect([code, ...stdout.split('\n').map((line) => line.replace(/:.*/, ''))]).toEqual([
@@ -103,6 +116,12 @@ test('a hang-up does not end a server without a terminal, as behind nohup', asyn
   expect(await health.json()).toMatchObject({ health: 'true' })
   expect(await server.stop('SIGTERM')).toBe(0)
 })
+
+const isLinux = process.platform === 'linux'
+
+async function nameOf({ pid }: ChildProcess): Promise<string> {
+  return (await readFile(`/proc/${pid}/comm`, 'utf8')).trim()
+}
 
 /** What the member says of itself, and where its data is. */
 async function memberStartedBy(
@@ -124,6 +143,7 @@ async function memberStartedBy(
     const words = ['member', 'list', '--command-timeout=60s']
     const { stdout } = await promisify(execFile)('etcdctl', words, client)
     const entries = await readdir(dir)
+    if (isLinux) expect(await nameOf(child), 'name in the list of processes').toBe('etcd')
     const directories = entries.filter((name) => name !== 'etcd' && name !== 'etcd.yml')
     return { member: stdout, directories }
   } finally {

@@ -22,6 +22,10 @@ import { StreamWriter } from './stream-writer.js'
 import type { PeerFigures, PeerTraffic } from './traffic.js'
 import type { SnapshotBody } from './transport.js'
 
+/** etcd's words: scripts that wait for a cluster to stand look for them in its log. */
+const establishedStream = 'established TCP streaming connection with remote peer'
+const lostStream = 'lost TCP streaming connection with remote peer'
+
 /** What every peer needs alike. */
 export interface PeerParts {
   identity: () => Identity
@@ -112,13 +116,13 @@ export class Peer {
         this.#figures.sentFailures += lostCount
         if (this.#writers.get(kind) !== writer) return
         this.#writers.delete(kind)
-        log.warn('lost a stream to a peer', { ...this.#fields(kind), 'lost-messages': lostCount })
+        log.warn(lostStream, { ...this.#fields(kind, 'writer'), 'lost-messages': lostCount })
         this.#noteActivity()
         this.#parts.onUnreachable(this.#id)
       },
     })
     this.#writers.set(kind, writer)
-    log.info('established a stream to a peer', this.#fields(kind))
+    log.info(establishedStream, this.#fields(kind, 'writer'))
     this.#noteActivity()
   }
 
@@ -148,7 +152,7 @@ export class Peer {
     const ends = () => ({ from: this.#id, to: identity().localId })
     const deliver = (message: Message) => onMessage(this.#id, message)
     const note = (isUp: boolean) => {
-      log.info(isUp ? 'reading a stream of a peer' : 'lost a stream of a peer', this.#fields(kind))
+      log.info(isUp ? establishedStream : lostStream, this.#fields(kind, 'reader'))
       if (kind !== 'message') return
       this.#isReading = isUp
       this.#noteActivity()
@@ -175,7 +179,7 @@ export class Peer {
     else this.#activeSinceMs ??= this.#parts.clock.now()
   }
 
-  #fields(kind: StreamKind): { 'remote-peer-id': string; 'stream-type': StreamKind } {
-    return { 'remote-peer-id': memberHex(this.#id), 'stream-type': kind }
+  #fields(kind: StreamKind, end: 'reader' | 'writer') {
+    return { 'remote-peer-id': memberHex(this.#id), [`stream-${end}-type`]: kind }
   }
 }
