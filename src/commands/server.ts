@@ -16,6 +16,7 @@ import {
 import { type FlagTexts, givenTexts } from './flag-texts.js'
 import { runCommand } from './run.js'
 import { serverSettings, serverWords } from './server-flags.js'
+import { tellSupervisor } from './supervisor.js'
 
 /** Both commands that start a server are in one bundle, so that it holds the server once. */
 export { runCommand }
@@ -86,6 +87,7 @@ async function serve(
   if (server === undefined) return
   try {
     await ctx.write(`serving clients on ${server.endpoints.join(', ')}\n`)
+    await tellSupervisor(ctx.env, platform.log)
     const failure = await Promise.race([server.failed, interrupted(ctx.signal)])
     if (failure !== undefined) {
       throw new CommandError(failure.message, { exitCode: 1, cause: failure })

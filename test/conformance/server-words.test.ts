@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { eventually, startProcessCluster } from '../support/cluster.js'
@@ -107,6 +108,31 @@ test('--version has the lines of etcd', async () => {
 test('a configuration file that is not there is named', async () => {
   const { code, stderr } = await runTsctl(['server', '--config-file=/no/etcd.yml'])
   expect([code, stderr]).toEqual([1, 'Error: open /no/etcd.yml: no such file or directory\n'])
+})
+
+test('systemd is told when clients are served', async () => {
+  const dir = await mkdtemp(path.join(tmpdir(), 'server-words-'))
+  try {
+    // In the place of systemd's tool, one that says in a file what it was asked for.
+    const told = path.join(dir, 'told')
+    const script = `#!/bin/sh\necho "$@" "$NOTIFY_SOCKET" > ${told}\n`
+    await writeFile(path.join(dir, 'systemd-notify'), script, { mode: 0o755 })
+    const env = { PATH: `${dir}:${process.env.PATH}`, NOTIFY_SOCKET: '/run/notify' }
+    const args = ['--data-dir=', '--listen-peer-urls=', '--listen-client-urls=http://127.0.0.1:0']
+    const child = spawn(process.execPath, [tsctl, 'server', ...args], {
+      env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    const lines: string[] = []
+    for await (const line of createInterface({ input: child.stderr })) {
+      lines.push(line)
+      if (line.includes('notif')) child.kill()
+    }
+    expect(lines.at(-1)).toContain('successfully notified init daemon')
+    expect(await readFile(told, 'utf8')).toBe('--ready /run/notify\n')
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
 })
 
 test('a hang-up does not end a server without a terminal, as behind nohup', async () => {
