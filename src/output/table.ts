@@ -4,8 +4,9 @@
 // columns of 3.7, and cells are neither wrapped nor shortened, whatever the terminal's width.
 // This module is loaded only when a table is asked for, and chalk only for colour.
 //
-// cli-table3 takes time quadratic in the number of rows, so a long table is drawn in batches of
-// rows: the widths are measured first and given to every batch, and the inner borders cut off.
+// cli-table3 takes time quadratic in the number of rows, and for each cell more than all the rest
+// of a command, so it draws only what takes more than padding: rows with line feeds or characters
+// of other widths, in batches. The widths are measured first, and the inner borders cut off.
 
 import type { ChalkInstance } from 'chalk'
 import CliTable3 from 'cli-table3'
@@ -69,18 +70,45 @@ function drawTable({ columns, rows, left }: Sheet, look: Look): string {
   const [, , line = ''] = boxLines([head], widths, asciiOr(look, headEnds))
   const body: string[] = []
   for (let from = 0; from < rows.length; from += batchRows) {
-    const batch = rows.slice(from, from + batchRows).map((row) =>
-      row.map((content, index) => ({
-        content: painted(content, columns[index] ?? '', look),
-        hAlign: left?.includes(columns[index] ?? '') ? ('left' as const) : ('right' as const),
-      })),
-    )
-    body.push(...boxLines(batch, widths, asciiOr(look, {})).slice(1, -1))
+    body.push(...rowLines(rows.slice(from, from + batchRows), { columns, widths, left, look }))
   }
   // Without rows the Unicode form goes from the header to the bottom; ASCII draws both lines.
   const isClosed = rows.length === 0 && look.tableStyle === 'unicode'
   return [top, names, ...(isClosed ? [] : [line]), ...body, bottom, ''].join('\n')
 }
+
+interface Layout {
+  columns: readonly string[]
+  widths: readonly number[]
+  left: readonly string[] | undefined
+  look: Look
+}
+
+function rowLines(rows: Sheet['rows'], { columns, widths, left, look }: Layout): string[] {
+  const isLeft = columns.map((column) => left?.includes(column) ?? false)
+  const paint = (row: readonly string[]) =>
+    row.map((content, index) => painted(content, columns[index] ?? '', look))
+  if (rows.every((row) => row.every(isPlain))) {
+    const bar = look.tableStyle === 'ascii' ? '|' : '│'
+    return rows.map((row) => {
+      const cells = paint(row).map((content, index) => {
+        // The colour does not count.
+        const room = ' '.repeat((widths[index] ?? 0) - (row[index]?.length ?? 0))
+        return isLeft[index] ? content + room : room + content
+      })
+      return `${bar} ${cells.join(` ${bar} `)} ${bar}`
+    })
+  }
+  const cells = rows.map((row) =>
+    paint(row).map((content, index) => {
+      return { content, hAlign: isLeft[index] ? ('left' as const) : ('right' as const) }
+    }),
+  )
+  return boxLines(cells, widths, asciiOr(look, {})).slice(1, -1)
+}
+
+/** One line in which each character takes one column. */
+const isPlain = (cell: string): boolean => /^[\x20-\x7e]*$/.test(cell)
 
 type Chars = NonNullable<CliTable3.TableConstructorOptions['chars']>
 
@@ -118,7 +146,7 @@ const asciiOr = ({ tableStyle }: Look, unicode: Chars): Chars =>
 
 /** Columns of a terminal that the cell needs: of its longest line, wide characters as two. */
 function cellWidth(cell: string): number {
-  if (/^[\x20-\x7e]*$/.test(cell)) return cell.length
+  if (isPlain(cell)) return cell.length
   // cli-table3 measures for itself, and what it draws must fit what is measured here.
   const [top = ''] = boxLines([[cell]], undefined, {})
   return top.length - borders - padding

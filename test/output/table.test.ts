@@ -1,8 +1,10 @@
 // Boxes: compared with those that a real etcdctl 3.4 drew, cell by cell where 3.7 has more columns,
 // and with the look of 3.7.
 
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { HashKVResponse, StatusResponse } from '../../src/api/gen/rpc.js'
+import { KeyValue } from '../../src/api/gen/kv.js'
+import { HashKVResponse, RangeResponse, StatusResponse } from '../../src/api/gen/rpc.js'
 import { type FormatSettings, formatFor, type Result } from '../../src/output/format.js'
 import {
   exactNumbers,
@@ -222,5 +224,35 @@ test('keys and values cannot break the box', async () => {
       '| "a\\n|\\x1b[2J" | "\\xff " |               2 |            2 |       1 |       |',
       '+---------------+---------+-----------------+--------------+---------+-------+',
     ),
+  )
+})
+
+describe('rows that only need padding', () => {
+  const cell = fc.stringMatching(/^[!-~]([ -~]{0,8}[!-~])?$|^$/)
+  const pair = fc.record({ key: cell, value: cell, version: fc.nat(1e6) })
+
+  test.each(['ascii', 'unicode'] as const)(
+    'are drawn as by cli-table3 (%s)',
+    async (tableStyle) => {
+      const property = fc.asyncProperty(fc.array(pair, { minLength: 1 }), async (pairs) => {
+        const kvs = pairs.map(({ key, value, version }) => ({
+          ...KeyValue.fromPartial({ key: Buffer.from(key), value: Buffer.from(value) }),
+          version: String(version),
+        }))
+        // A wide character in the same batch makes cli-table3 draw all of it.
+        const wide = KeyValue.fromPartial({ key: Buffer.from('宽') })
+        const linesOf = async (of: KeyValue[]) =>
+          (
+            await drawn(
+              { kind: 'get', response: RangeResponse.fromPartial({ kvs: of }) },
+              { tableStyle },
+            )
+          )
+            .split('\n')
+            .slice(3, 3 + kvs.length)
+        expect(await linesOf(kvs)).toEqual(await linesOf([...kvs, wide]))
+      })
+      await fc.assert(property, { numRuns: 50 })
+    },
   )
 })
