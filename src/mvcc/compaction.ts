@@ -21,52 +21,52 @@ export const recordsPerStep = 2000
 
 export class Compactor {
   readonly hashes = new CompactionHashes()
-  private readonly state: StoreState
-  private readonly jobs: CompactionJob[] = []
-  private finished: number
-  private holders = 0
+  readonly #state: StoreState
+  readonly #jobs: CompactionJob[] = []
+  #finished: number
+  #holders = 0
 
   constructor(state: StoreState, finishedRevision: number) {
-    this.state = state
-    this.finished = finishedRevision
+    this.#state = state
+    this.#finished = finishedRevision
   }
 
   /** -1: none. Invariant: finishedRevision <= scheduledRevision. */
   get scheduledRevision(): number {
-    return this.jobs.at(-1)?.revision ?? this.finished
+    return this.#jobs.at(-1)?.revision ?? this.#finished
   }
 
   /** Everything that a compaction at this revision removes is gone. */
   get finishedRevision(): number {
-    return this.finished
+    return this.#finished
   }
 
   /** `isResumed`: an earlier life of the member has begun with it. */
   schedule(revision: number, { isResumed = false } = {}): void {
     const previous = this.scheduledRevision
-    const leavesHash = !isResumed && this.jobs.length === 0
-    this.jobs.push(new CompactionJob(this.state, { revision, previous, leavesHash }))
+    const leavesHash = !isResumed && this.#jobs.length === 0
+    this.#jobs.push(new CompactionJob(this.#state, { revision, previous, leavesHash }))
   }
 
   /** Nothing is removed until the function that this returns is called. */
   hold(): () => void {
-    this.holders++
+    this.#holders++
     return () => {
-      this.holders--
+      this.#holders--
     }
   }
 
   /** One slice of work; false when nothing is left to do. */
   step(count: number): boolean {
-    const job = this.jobs[0]
+    const job = this.#jobs[0]
     if (job === undefined) return false
-    if (this.holders > 0) return true
+    if (this.#holders > 0) return true
     if (job.step(count)) {
-      this.jobs.shift()
-      this.finished = job.revision
+      this.#jobs.shift()
+      this.#finished = job.revision
       if (job.leavesHash) this.hashes.add(job.hasher.result())
     }
-    return this.jobs.length > 0
+    return this.#jobs.length > 0
   }
 }
 
@@ -81,12 +81,12 @@ class CompactionJob {
   readonly revision: number
   readonly leavesHash: boolean
   readonly hasher: RevisionHasher
-  private readonly state: StoreState
-  private readonly kept: Stored[] = []
-  private next = 0
+  readonly #state: StoreState
+  readonly #kept: Stored[] = []
+  #next = 0
 
   constructor(state: StoreState, { revision, previous, leavesHash }: JobOptions) {
-    this.state = state
+    this.#state = state
     this.revision = revision
     this.leavesHash = leavesHash
     this.hasher = new RevisionHasher({ hashRevision: revision, compactRevision: previous })
@@ -94,40 +94,41 @@ class CompactionJob {
 
   /** Looks at that many records; true when the last one was among them. */
   step(count: number): boolean {
-    const { records } = this.state
-    const end = Math.min(this.next + count, records.length)
-    for (; this.next < end; this.next++) this.visit(records[this.next] as Stored) // next < length
+    const { records } = this.#state
+    const end = Math.min(this.#next + count, records.length)
+    for (; this.#next < end; this.#next++) this.#visit(records[this.#next] as Stored) // next < length
     if (end < records.length) return false
-    this.state.records = this.kept
+    this.#state.records = this.#kept
     return true
   }
 
-  private visit(record: Stored): void {
+  #visit(record: Stored): void {
     if (record.main > this.revision) {
-      this.keep(record)
+      this.#keep(record)
       return
     }
     const { index } = record
     index.compact(this.revision)
     const isKept = index.oldest === record
     this.hasher.add(record, isKept)
-    if (isKept) this.keep(record)
-    else this.drop(record)
+    if (isKept) this.#keep(record)
+    else this.#drop(record)
   }
 
-  private keep(record: Stored): void {
-    this.kept.push(record)
-    const { slab } = this.state
+  #keep(record: Stored): void {
+    this.#kept.push(record)
+    const { slab } = this.#state
     if (!record.isInSparseBlock || slab.isFilling(record.home)) return
     const block = slab.blockFor(record.size)
     record.moveTo(block, take(block, record.size))
   }
 
-  private drop(record: Stored): void {
+  #drop(record: Stored): void {
     record.release()
-    this.state.bytes -= itemBytes(record)
+    this.#state.bytes -= itemBytes(record)
     const { index } = record
     // Another index may stand in the tree by now: the key was written again after it was removed.
-    if (index.isEmpty && this.state.tree.get(index.key) === index) this.state.tree.remove(index.key)
+    if (index.isEmpty && this.#state.tree.get(index.key) === index)
+      this.#state.tree.remove(index.key)
   }
 }

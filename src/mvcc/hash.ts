@@ -26,9 +26,9 @@ const bucketName = Buffer.from('key')
 export class RevisionHasher {
   readonly hashRevision: number
   readonly compactRevision: number
-  private sum = crc32c(bucketName)
-  private readonly gathered = Buffer.allocUnsafeSlow(gatherBytes)
-  private used = 0
+  #sum = crc32c(bucketName)
+  readonly #gathered = Buffer.allocUnsafeSlow(gatherBytes)
+  #used = 0
 
   constructor({ hashRevision, compactRevision }: Omit<RevisionHash, 'hash'>) {
     this.hashRevision = hashRevision
@@ -40,25 +40,25 @@ export class RevisionHasher {
     const { main, tombstone } = record
     if (main > this.hashRevision) return
     if (main <= this.compactRevision && (tombstone || !isKept)) return
-    if (this.used + tombstoneKeySize + record.size > gatherBytes) this.flush()
-    this.used = writeRevisionKey(this.gathered, this.used, record)
-    if (this.used + record.size <= gatherBytes) {
-      this.used = record.copyTo(this.gathered, this.used)
+    if (this.#used + tombstoneKeySize + record.size > gatherBytes) this.#flush()
+    this.#used = writeRevisionKey(this.#gathered, this.#used, record)
+    if (this.#used + record.size <= gatherBytes) {
+      this.#used = record.copyTo(this.#gathered, this.#used)
       return
     }
-    this.flush()
-    this.sum = crc32c(record.encoded, this.sum)
+    this.#flush()
+    this.#sum = crc32c(record.encoded, this.#sum)
   }
 
   result(): RevisionHash {
-    this.flush()
-    const { sum, compactRevision, hashRevision } = this
-    return { hash: sum, compactRevision, hashRevision }
+    this.#flush()
+    const { compactRevision, hashRevision } = this
+    return { hash: this.#sum, compactRevision, hashRevision }
   }
 
-  private flush(): void {
-    this.sum = crc32c(this.gathered.subarray(0, this.used), this.sum)
-    this.used = 0
+  #flush(): void {
+    this.#sum = crc32c(this.#gathered.subarray(0, this.#used), this.#sum)
+    this.#used = 0
   }
 }
 
@@ -99,21 +99,21 @@ function* isAnyAlive(records: readonly Stored[], revision: number): Generator<vo
 
 /** The hashes that compactions left behind, each at the revision it compacted to. */
 export class CompactionHashes {
-  private hashes: RevisionHash[] = []
+  #hashes: RevisionHash[] = []
   /** As many as etcd remembers; members compare the newest ones. */
-  private static readonly keptMax = 10
+  static readonly #keptMax = 10
 
   add(hash: RevisionHash): void {
-    this.hashes = [...this.hashes, hash].slice(-CompactionHashes.keptMax)
+    this.#hashes = [...this.#hashes, hash].slice(-CompactionHashes.#keptMax)
   }
 
   at(revision: number): RevisionHash | undefined {
-    return this.hashes.find(({ hashRevision }) => hashRevision === revision)
+    return this.#hashes.find(({ hashRevision }) => hashRevision === revision)
   }
 
   /** Oldest first. */
   all(): readonly RevisionHash[] {
-    return this.hashes
+    return this.#hashes
   }
 }
 

@@ -19,24 +19,24 @@ interface Node<T> {
 }
 
 export class IntervalTree<T> {
-  private root: Node<T> | undefined
+  #root: Node<T> | undefined
 
   add(start: string, end: string, item: T): void {
-    const found = find(this.root, start, end)
+    const found = find(this.#root, start, end)
     if (found !== undefined) found.items.add(item)
-    else this.root = insert(this.root, newNode(start, end, item))
+    else this.#root = insert(this.#root, newNode(start, end, item))
   }
 
   delete(start: string, end: string, item: T): void {
-    const found = find(this.root, start, end)
+    const found = find(this.#root, start, end)
     if (found === undefined) return
     found.items.delete(item)
-    if (found.items.size === 0) this.root = remove(this.root, start, end)
+    if (found.items.size === 0) this.#root = remove(this.#root, start, end)
   }
 
   /** Visits the items of every interval that holds the key. */
   visit(key: string, visit: (item: T) => void): void {
-    visitNode(this.root, key, visit)
+    visitNode(this.#root, key, visit)
   }
 }
 

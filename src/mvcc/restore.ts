@@ -31,41 +31,41 @@ const marker: KeyValueFields = { createRevision: 0, mod: 0, version: 0, lease: 0
 
 /** Builds the state record by record, so that a file can be read piece by piece. */
 export class Restorer {
-  private readonly state = newStoreState()
-  private readonly options: RestoreOptions
-  private last: Revision = { main: 0, sub: -1 }
-  private count = 0
+  readonly #state = newStoreState()
+  readonly #options: RestoreOptions
+  #last: Revision = { main: 0, sub: -1 }
+  #count = 0
 
   constructor(options: RestoreOptions) {
-    this.options = options
+    this.#options = options
   }
 
   /** Records come in revision order; their bytes are copied. */
   add({ key, value }: BucketRecord): void {
     const revision = decodeRevision(key)
-    if (revision === undefined) throw this.refusal(key, '17 or 18 bytes of a revision')
-    if (compareRevisions(this.last, revision) >= 0) throw this.refusal(key, 'rising revisions')
-    if (!addRecord(this.state, revision, value)) {
-      throw this.refusal(key, 'a KeyValue that fits its revision')
+    if (revision === undefined) throw this.#refusal(key, '17 or 18 bytes of a revision')
+    if (compareRevisions(this.#last, revision) >= 0) throw this.#refusal(key, 'rising revisions')
+    if (!addRecord(this.#state, revision, value)) {
+      throw this.#refusal(key, 'a KeyValue that fits its revision')
     }
-    this.last = revision
-    this.count++
+    this.#last = revision
+    this.#count++
   }
 
   finish(): StoreState {
-    const { state } = this
-    const { scheduledCompactRevision = -1, finishedCompactRevision = -1 } = this.options
-    const { main } = this.last
+    const state = this.#state
+    const { scheduledCompactRevision = -1, finishedCompactRevision = -1 } = this.#options
+    const { main } = this.#last
     state.compactRevision = finishedCompactRevision
     state.revision = Math.max(1, main, finishedCompactRevision, scheduledCompactRevision)
     return state
   }
 
   /** `offset` counts records here: where they stand in the file is known to who reads it. */
-  private refusal(key: Buffer, expected: string): CorruptionError {
-    const { source: file } = this.options
+  #refusal(key: Buffer, expected: string): CorruptionError {
+    const { source: file } = this.#options
     const found = `record ${key.toString('hex')}`
-    return new CorruptionError('key bucket of', { file, offset: this.count, expected, found })
+    return new CorruptionError('key bucket of', { file, offset: this.#count, expected, found })
   }
 }
 

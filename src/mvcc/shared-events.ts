@@ -5,24 +5,24 @@ import type { Store } from './store.js'
 import { WatchEvent } from './watch-event.js'
 
 export class SharedEvents {
-  private readonly store: Store
-  private readonly change: Stored
-  private plain: WatchEvent[] | undefined
-  private withPrev: WatchEvent[] | undefined
+  readonly #store: Store
+  readonly #change: Stored
+  #plain: WatchEvent[] | undefined
+  #withPrev: WatchEvent[] | undefined
 
   constructor(store: Store, change: Stored) {
-    this.store = store
-    this.change = change
+    this.#store = store
+    this.#change = change
   }
 
   /** A list of the one event, to be shared as it is. */
   list(prevKv: boolean): WatchEvent[] {
     if (prevKv) {
-      this.withPrev ??= [new WatchEvent(this.change, previousOf(this.store, this.change))]
-      return this.withPrev
+      this.#withPrev ??= [new WatchEvent(this.#change, previousOf(this.#store, this.#change))]
+      return this.#withPrev
     }
-    this.plain ??= [new WatchEvent(this.change, undefined)]
-    return this.plain
+    this.#plain ??= [new WatchEvent(this.#change, undefined)]
+    return this.#plain
   }
 
   get(prevKv: boolean): WatchEvent {

@@ -17,7 +17,7 @@ export class WatchEvent {
   readonly prev: Stored | undefined
   /** What it holds, for limits. */
   readonly size: number
-  private bytes: Buffer | undefined
+  #bytes: Buffer | undefined
 
   constructor(kv: Stored, prev: Stored | undefined) {
     this.kv = kv
@@ -31,8 +31,8 @@ export class WatchEvent {
 
   /** The mvccpb.Event, to be spliced into an answer; made at the first use. */
   get encoded(): Buffer {
-    this.bytes ??= encodeEvent(this.kv, this.prev)
-    return this.bytes
+    this.#bytes ??= encodeEvent(this.kv, this.prev)
+    return this.#bytes
   }
 }
 

@@ -126,9 +126,9 @@ class Batch implements History {
   readonly watcher: Watcher
   readonly events: WatchEvent[] = []
   next: number | undefined
-  private revisions = 0
-  private bytes = 0
-  private last = 0
+  #revisions = 0
+  #bytes = 0
+  #last = 0
 
   constructor(watcher: Watcher) {
     this.watcher = watcher
@@ -139,16 +139,16 @@ class Batch implements History {
     const { main } = record
     if (this.next !== undefined) return false
     if (main < this.watcher.nextRevision || isFiltered(this.watcher, record)) return true
-    if (main !== this.last) {
-      if (this.revisions === revisionsMax || this.bytes >= bytesMax) {
+    if (main !== this.#last) {
+      if (this.#revisions === revisionsMax || this.#bytes >= bytesMax) {
         this.next = main
         return false
       }
-      this.last = main
-      this.revisions++
+      this.#last = main
+      this.#revisions++
     }
     const event = events.get(this.watcher.options.prevKv)
-    this.bytes += record.size + (event.prev?.size ?? 0)
+    this.#bytes += record.size + (event.prev?.size ?? 0)
     this.events.push(event)
     return true
   }

@@ -17,102 +17,102 @@ export type { WatchStream } from './watch-stream.js'
 export type { WatchCreate, WatchCreated } from './watcher.js'
 
 export class WatchableStore {
-  private readonly store = new Store()
-  private readonly hub = new WatchHub(this.store)
+  readonly #store = new Store()
+  readonly #hub = new WatchHub(this.#store)
 
   get revision(): number {
-    return this.store.revision
+    return this.#store.revision
   }
 
   get compactRevision(): number {
-    return this.store.compactRevision
+    return this.#store.compactRevision
   }
 
   get scheduledCompactRevision(): number {
-    return this.store.scheduledCompactRevision
+    return this.#store.scheduledCompactRevision
   }
 
   get finishedCompactRevision(): number {
-    return this.store.finishedCompactRevision
+    return this.#store.finishedCompactRevision
   }
 
   get keyCount(): number {
-    return this.store.keyCount
+    return this.#store.keyCount
   }
 
   /** Size of all records as items of the key bucket. */
   get bytes(): number {
-    return this.store.bytes
+    return this.#store.bytes
   }
 
   get recordCount(): number {
-    return this.store.recordCount
+    return this.#store.recordCount
   }
 
   get watcherCount(): number {
-    return this.hub.watcherCount
+    return this.#hub.watcherCount
   }
 
   /** Events that wait until their clients take them; those of watchers that are behind do not. */
   get pendingEventCount(): number {
-    return this.hub.pendingEventCount
+    return this.#hub.pendingEventCount
   }
 
   /** Watchers that are behind the newest revision. */
   get slowWatcherCount(): number {
-    return this.hub.unsyncedCount
+    return this.#hub.unsyncedCount
   }
 
   /** Told of each revision, after the watchers. */
   onChange(listener: ChangeListener): void {
-    this.store.onChange(listener)
+    this.#store.onChange(listener)
   }
 
   get(key: Buffer): Stored | undefined {
-    return this.store.get(key)
+    return this.#store.get(key)
   }
 
   range(key: Buffer, end: Buffer | undefined, at?: RangeAt): RangeResult {
-    return this.store.range(key, end, at)
+    return this.#store.range(key, end, at)
   }
 
   leasedKeys(): { key: Buffer; lease: bigint }[] {
-    return this.store.leasedKeys()
+    return this.#store.leasedKeys()
   }
 
   begin(): WriteTxn {
-    return this.store.begin()
+    return this.#store.begin()
   }
 
   compact(revision: number): void {
-    this.store.compact(revision)
+    this.#store.compact(revision)
   }
 
   /** To be run to its end after compact(); etcd takes steps of 1000 records, 10 ms apart. */
   compactionSteps(stepRecords?: number): Generator<void, void, void> {
-    return this.store.compactionSteps(stepRecords)
+    return this.#store.compactionSteps(stepRecords)
   }
 
   hashKv(revision: number): RevisionHash {
-    return this.store.hashKv(revision)
+    return this.#store.hashKv(revision)
   }
 
   /** hashKv() in slices; see the store's. */
   hashKvSteps(revision: number): Generator<void, RevisionHash, void> {
-    return this.store.hashKvSteps(revision)
+    return this.#store.hashKvSteps(revision)
   }
 
   compactionHashes(): readonly RevisionHash[] {
-    return this.store.compactionHashes()
+    return this.#store.compactionHashes()
   }
 
   records(from?: number): Iterable<Stored> {
-    return this.store.records(from)
+    return this.#store.records(from)
   }
 
   /** The list behind records(), with the index where `from` begins; it only grows at its end. */
   recordsFrom(from: number): { list: readonly Stored[]; start: number } {
-    return this.store.recordsFrom(from)
+    return this.#store.recordsFrom(from)
   }
 
   /** restoring() for records that are there all at once. */
@@ -124,33 +124,33 @@ export class WatchableStore {
 
   /** As the store's; watchers stay, and are told from the new records what they have not seen. */
   restoring(options: RestoreOptions): Restoring {
-    const restoring = this.store.restoring(options)
+    const restoring = this.#store.restoring(options)
     return {
       add: (record) => restoring.add(record),
       finish: () => {
-        const before = this.store.revision
+        const before = this.#store.revision
         restoring.finish()
-        this.hub.storeRestored(before)
+        this.#hub.storeRestored(before)
       },
     }
   }
 
   /** Ends every watcher; streams stay open. */
   cancelWatchers(reason: string): void {
-    this.hub.cancelAll(reason)
+    this.#hub.cancelAll(reason)
   }
 
   newWatchStream(): WatchStream {
-    return new WatchStream(this.store, this.hub)
+    return new WatchStream(this.#store, this.#hub)
   }
 
   /** `ask` has syncWatchers() called soon: a client waits. Without it each is served alone. */
   onBehind(ask: () => void): void {
-    this.hub.onBehind(ask)
+    this.#hub.onBehind(ask)
   }
 
   /** One round over watchers that are behind; true if another round has work to do right away. */
   syncWatchers(): boolean {
-    return this.hub.sync()
+    return this.#hub.sync()
   }
 }

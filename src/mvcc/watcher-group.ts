@@ -5,47 +5,47 @@ import { IntervalTree } from './interval-tree.js'
 import type { Watcher } from './watcher.js'
 
 export class WatcherGroup {
-  private readonly byKey = new Map<string, Set<Watcher>>()
-  private readonly intervals = new IntervalTree<Watcher>()
-  private readonly all = new Set<Watcher>()
+  readonly #byKey = new Map<string, Set<Watcher>>()
+  readonly #intervals = new IntervalTree<Watcher>()
+  readonly #all = new Set<Watcher>()
 
   get size(): number {
-    return this.all.size
+    return this.#all.size
   }
 
   add(watcher: Watcher): void {
     const { key, end } = watcher.options
-    this.all.add(watcher)
+    this.#all.add(watcher)
     if (end !== undefined) {
-      this.intervals.add(key, end, watcher)
+      this.#intervals.add(key, end, watcher)
       return
     }
-    const watchers = this.byKey.get(key)
-    if (watchers === undefined) this.byKey.set(key, new Set([watcher]))
+    const watchers = this.#byKey.get(key)
+    if (watchers === undefined) this.#byKey.set(key, new Set([watcher]))
     else watchers.add(watcher)
   }
 
   delete(watcher: Watcher): void {
     const { key, end } = watcher.options
-    if (!this.all.delete(watcher)) return
+    if (!this.#all.delete(watcher)) return
     if (end !== undefined) {
-      this.intervals.delete(key, end, watcher)
+      this.#intervals.delete(key, end, watcher)
       return
     }
-    const watchers = this.byKey.get(key)
+    const watchers = this.#byKey.get(key)
     watchers?.delete(watcher)
-    if (watchers?.size === 0) this.byKey.delete(key)
+    if (watchers?.size === 0) this.#byKey.delete(key)
   }
 
   /** Visits the watchers that a change of this key concerns; each once. */
   visit(key: string, visit: (watcher: Watcher) => void): void {
-    const watchers = this.byKey.get(key)
+    const watchers = this.#byKey.get(key)
     if (watchers !== undefined) for (const watcher of watchers) visit(watcher)
-    this.intervals.visit(key, visit)
+    this.#intervals.visit(key, visit)
   }
 
   /** All of them, as a list that stays as it is. */
   list(): Watcher[] {
-    return [...this.all]
+    return [...this.#all]
   }
 }
