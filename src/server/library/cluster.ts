@@ -9,12 +9,11 @@
 //
 // Data lie in a temporary directory, unless another is given, and go with the cluster. Members do
 // not keep the process alive; what a program waits for does.
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Etcd3, IOptions } from 'etcd3'
-import { openPort } from '../../grpc/port.js'
 import { systemClock } from '../../platform/clock.js'
 import { systemFiles } from '../../platform/files.js'
 import { type LogLevel, lineLog, silentLog } from '../../platform/log.js'
@@ -24,6 +23,7 @@ import type { Platform } from '../platform.js'
 import { type Server, startServer } from '../server.js'
 import { Clients } from './client.js'
 import { Ending } from './ending.js'
+import { freePorts, isPortTaken } from './ports.js'
 import { noteRunning, startedBy } from './unstopped.js'
 
 export interface ClusterOptions {
@@ -61,6 +61,7 @@ export interface RunningCluster {
   client(options?: Partial<IOptions>): Promise<Etcd3>
   /** The one that a majority follows; waits until there is one. @throws Error after 20 s */
   leader(): Promise<ClusterMember>
+  /** Resolves when it leads. @throws Error after 20 s */
   moveLeader(to: ClusterMember): Promise<void>
   /** Members reach each other only within their group; whom nobody names are a group too. */
   partition(...groups: readonly (readonly ClusterMember[])[]): void
@@ -70,14 +71,45 @@ export interface RunningCluster {
 }
 
 /** All members serve when this resolves. @throws ConfigError, and what listening throws */
-export async function startCluster(options: ClusterOptions = {}): Promise<RunningCluster> {
+export function startCluster(options: ClusterOptions = {}): Promise<RunningCluster> {
+  return startClusterOn(freePorts, options)
+}
+
+/** A port is somebody else's by bad luck; so often only for another reason. */
+const attemptsMax = 5
+
+/** @param portsOf as many ports as it is asked for, and others when it is asked again */
+export async function startClusterOn(
+  portsOf: (count: number) => Promise<number[]>,
+  options: ClusterOptions,
+): Promise<RunningCluster> {
   const by = startedBy()
   const { size = 3 } = options
   if (!Number.isInteger(size) || size < 1) throw new TypeError(`a cluster of ${size} members`)
+  for (let attempt = 1; ; attempt++) {
+    const ports = await portsOf(2 * size)
+    const [client, peer] = [ports.slice(0, size), ports.slice(size)]
+    try {
+      const cluster = await started(options, { client, peer })
+      noteRunning(cluster, { port: client[0] ?? 0, startedBy: by })
+      return cluster
+    } catch (error) {
+      if (!isPortTaken(error) || attempt === attemptsMax) throw error
+    }
+  }
+}
+
+/** One of each for every member. */
+interface Ports {
+  client: readonly number[]
+  peer: readonly number[]
+}
+
+/** A start that fails leaves no data behind. */
+async function started(options: ClusterOptions, { client, peer }: Ports): Promise<Cluster> {
   const parent = options.dir ?? (await mkdtemp(path.join(tmpdir(), 'tsctl-cluster-')))
-  const ports = await freePorts(2 * size)
-  const names = Array.from({ length: size }, (_, at) => `member-${at + 1}`)
-  const peerUrl = (at: number) => `http://127.0.0.1:${ports[size + at]}`
+  const names = peer.map((_, at) => `member-${at + 1}`)
+  const peerUrl = (at: number) => `http://127.0.0.1:${peer[at]}`
   const initialCluster = names.map((name, at) => `${name}=${peerUrl(at)}`).join(',')
   const platform = platformOf(options)
   const members = names.map((name, at) => {
@@ -86,7 +118,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Runnin
       ...options.config,
       name,
       dataDir: path.join(parent, name),
-      listenClientUrls: [`http://127.0.0.1:${ports[at]}`],
+      listenClientUrls: [`http://127.0.0.1:${client[at]}`],
       listenPeerUrls: [peerUrl(at)],
       initialAdvertisePeerUrls: [peerUrl(at)],
       initialCluster,
@@ -94,13 +126,14 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Runnin
     return new Member(config, platform)
   })
   const cluster = new Cluster(members, options.dir === undefined ? parent : undefined)
+  const newDirs = names.map((name) => path.join(parent, name)).filter((dir) => !existsSync(dir))
   try {
     await Promise.all(members.map((member) => member.start()))
   } catch (error) {
     await cluster.stop()
+    for (const dir of newDirs) await rm(dir, { recursive: true, force: true })
     throw error
   }
-  noteRunning(cluster, { port: ports[0] ?? 0, startedBy: by })
   return cluster
 }
 
@@ -222,11 +255,19 @@ class Cluster implements RunningCluster {
   }
 
   async #moveLeader(to: ClusterMember): Promise<void> {
-    const leader = (await this.leader()) as Member
-    if (leader === to) return
     if (to.id === undefined) throw new Error(`moveLeader() to ${to.name}, which never started`)
-    await leader.server?.service.handOver(to.id)
-    while ((await this.leader()) !== to) await pause(lookMs)
+    const untilMs = systemClock.now() + leaderMaxMs
+    for (;;) {
+      const leader = (await this.leader()) as Member
+      if (leader === to) return
+      try {
+        await leader.server?.service.handOver(to.id)
+      } catch (error) {
+        // On a busy machine another may have been elected meanwhile, or the time have been short.
+        if (systemClock.now() >= untilMs) throw error
+        await pause(lookMs)
+      }
+    }
   }
 
   partition(...groups: readonly (readonly ClusterMember[])[]): void {
@@ -294,15 +335,4 @@ async function heldOpen<T>(work: Promise<T>): Promise<T> {
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => systemClock.after(ms, resolve).hold?.())
-}
-
-/** Ports that were free a moment ago: members must know each other's before they listen. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports: number[] = []
-  for (const server of servers) {
-    ports.push(await openPort(server, { host: '127.0.0.1', port: 0 }))
-  }
-  for (const server of servers) server.close()
-  return ports
 }

@@ -1,12 +1,17 @@
 // startCluster(): a cluster inside a program, its leaders, its partitions, its dead.
 import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import type { Etcd3 } from 'etcd3'
 import { describe, expect, test } from 'vitest'
+import { openPort } from '../../../src/grpc/port.js'
 import { type ClusterMember, type RunningCluster, startCluster } from '../../../src/index.js'
+import { startClusterOn } from '../../../src/server/library/cluster.js'
+import { freePorts, isPortTaken } from '../../../src/server/library/ports.js'
+import type { Server } from '../../../src/server/server.js'
 import { connected, failure } from '../../connection/connecting.js'
 
 const key = Buffer.from('k')
@@ -76,6 +81,20 @@ describe('a cluster of three', () => {
     expect(await get(first)).toBe('after')
   })
 
+  test('moves its leader though yet another is elected meanwhile', async () => {
+    await using cluster = await startCluster()
+    const leader = await cluster.leader()
+    const [to, third] = others(cluster, leader)
+    const { service } = (leader as ClusterMember & { server: Server }).server
+    const { handOver } = service
+    service.handOver = async () => {
+      service.handOver = handOver
+      await handOver(third.id ?? 0n)
+    }
+    await cluster.moveLeader(to)
+    expect(await cluster.leader()).toBe(to)
+  })
+
   test('goes on with its larger part, and heals', async () => {
     await using cluster = await startCluster()
     const old = await cluster.leader()
@@ -128,6 +147,65 @@ describe('a cluster of three', () => {
     expect((await alone).message).toBe('the start was given up')
     await Promise.all([first.start(), second.start()])
     expect(await get(second)).toBe('kept')
+  })
+})
+
+describe('ports', () => {
+  const host = '127.0.0.1'
+  /** Calls the work while somebody else listens on this port. */
+  async function whileTaken(port: number, work: () => Promise<void>): Promise<void> {
+    const stranger = createServer((socket) => socket.destroy())
+    await openPort(stranger, { host, port })
+    try {
+      await work()
+    } finally {
+      await new Promise((resolve) => stranger.close(resolve))
+    }
+  }
+
+  test('are below those of clients, all different, and nobody else’s', async () => {
+    const [last = 0] = await freePorts(1)
+    await whileTaken(last + 1, async () => {
+      const ports = await freePorts(20)
+      expect(ports).not.toContain(last + 1)
+      expect(new Set([last, ...ports]).size).toBe(21)
+      expect(ports.filter((port) => port < 20_000 || port >= 32_768)).toEqual([])
+    })
+  })
+
+  test.each([
+    ['clients', 1],
+    ['peers', 4],
+  ])('for %s that are taken before a member listens are given up', async (_whose, at) => {
+    const dir = await mkdtemp(path.join(tmpdir(), 'library-cluster-'))
+    try {
+      const offers = [await freePorts(6), await freePorts(6)]
+      const [taken = []] = offers
+      await whileTaken(taken[at] ?? 0, async () => {
+        const portsOf = async () => offers.shift() ?? []
+        await using cluster = await startClusterOn(portsOf, { dir })
+        const leader = await cluster.leader()
+        await put(leader, 'v')
+        expect(await get(leader)).toBe('v')
+        expect(offers).toEqual([])
+      })
+    } finally {
+      await rm(dir, { recursive: true, force: true })
+    }
+  })
+
+  test('that are always taken are an error, and no data are left', async () => {
+    const dir = await mkdtemp(path.join(tmpdir(), 'library-cluster-'))
+    try {
+      const ports = await freePorts(6)
+      await whileTaken(ports[0] ?? 0, async () => {
+        const error = await failure(startClusterOn(async () => ports, { dir }))
+        expect(isPortTaken(error)).toBe(true)
+        expect(await readdir(dir)).toEqual([])
+      })
+    } finally {
+      await rm(dir, { recursive: true, force: true })
+    }
   })
 })
 
