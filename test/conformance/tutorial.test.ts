@@ -155,19 +155,20 @@ for (const [name, client, serve] of pairs) {
     test('a lease that runs out takes its keys; one that is kept alive does not', async () => {
       const env = { ETCDCTL_ENDPOINTS: server.endpoint }
       const run = (...words: string[]) => client.run(words, env)
-      const grant = async (): Promise<string> => {
-        const { stdout } = await run('lease', 'grant', '3')
-        return /^lease (\S+) granted with TTL\(3s\)\n$/.exec(stdout)?.[1] ?? ''
+      const grant = async (ttl: string): Promise<string> => {
+        const { stdout } = await run('lease', 'grant', ttl)
+        expect(stdout).toContain(` granted with TTL(${ttl}s)\n`)
+        return /^lease (\S+) /.exec(stdout)?.[1] ?? ''
       }
-      const [ending, kept] = [await grant(), await grant()]
+      const kept = await grant('5')
       const keeping = client.start(['lease', 'keep-alive', kept], env)
-      const watch = client.start(['watch', 'ending', '--rev=1'], env)
       await run('put', 'kept', 'v', `--lease=${kept}`)
-      await run('put', 'ending', 'v', `--lease=${ending}`)
-      await watch.shows(/DELETE/)
+      const watch = client.start(['watch', 'ending', '--rev=1'], env)
+      await run('put', 'ending', 'v', `--lease=${await grant('3')}`)
+      await watch.shows(/DELETE\nending\n\n/)
       await watch.end()
       expect(watch.stdout()).toBe('PUT\nending\nv\nDELETE\nending\n\n')
-      await keeping.shows(/(keepalived with TTL\(3\)\n.*){3}/s)
+      await keeping.shows(/(keepalived with TTL\(5\)\n.*){3}/s)
       expect(await run('get', 'kept')).toMatchObject(ok('kept\nv\n'))
       expect(await run('get', 'ending')).toMatchObject(ok(''))
       await run('lease', 'revoke', kept)
