@@ -59,8 +59,6 @@ const limited: readonly InertFlag[] = [
   { name: 'tls-min-version', isSwitch: false, only: ['', 'TLS1.2'] },
   { name: 'tls-max-version', isSwitch: false, only: ['', 'TLS1.3'] },
   { name: 'max-learners', isSwitch: false, only: ['1'] },
-  { name: 'enable-lease-checkpoint', isSwitch: true, only: ['false'] },
-  { name: 'enable-lease-checkpoint-persist', isSwitch: true, only: ['false'] },
 ]
 
 /** Names that began with `experimental-` before 3.6 or before they went. */
@@ -72,7 +70,7 @@ const wereExperimental = [
   ...['enable-distributed-tracing', 'distributed-tracing-address', 'max-learners'],
   ...['distributed-tracing-instance-id', 'distributed-tracing-sampling-rate'],
   ...['distributed-tracing-service-name', 'txn-mode-write-with-shared-buffer', 'enable-v2v3'],
-  ...['stop-grpc-service-on-defrag', 'enable-lease-checkpoint', 'enable-lease-checkpoint-persist'],
+  ...['stop-grpc-service-on-defrag'],
 ]
 
 const now: readonly InertFlag[] = [

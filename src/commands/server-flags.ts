@@ -5,6 +5,7 @@ import type { LogLevel } from '../platform/log.js'
 import type { ServerConfig } from '../server/config.js'
 import { authToken } from './auth-token.js'
 import { UsageError } from './context.js'
+import { featureGates, gateNames } from './feature-gates.js'
 import type { FlagTexts } from './flag-texts.js'
 import { givenInert, inertFlags } from './server-flags-inert.js'
 import { boolean, count, durationMs, list, ValueError } from './values.js'
@@ -112,7 +113,13 @@ const flags: readonly ServerFlag[] = [
   flag('experimental-initial-corrupt-check', undefined, 'compare data before serving', (text) => ({
     initialCorruptCheck: boolean(text),
   })),
-  flag('feature-gates', '<string>', 'name=true,...; known: InitialCorruptCheck', featureGates),
+  flag('experimental-enable-lease-checkpoint', undefined, 'keep what leases have left', (text) => ({
+    leaseCheckpoint: boolean(text),
+  })),
+  flag('experimental-enable-lease-checkpoint-persist', undefined, 'on disk, too', (text) => ({
+    leaseCheckpointPersist: boolean(text),
+  })),
+  flag('feature-gates', '<string>', `name=true,...; known: ${gateNames.join(', ')}`, featureGates),
   formerly(
     'experimental-corrupt-check-time',
     flag('corrupt-check-time', '<duration>', 'between comparisons; 0: none', (text) => ({
@@ -293,16 +300,4 @@ function version(text: string): string {
 function compactionRetention(text: string, mode: ServerConfig['autoCompactionMode']): number {
   if (mode === 'revision') return count(text)
   return /^\d+$/.test(text) ? count(text) * 60 * 60 * 1000 : durationMs(text)
-}
-
-/** The texts are those of Kubernetes, whose list of gates etcd uses. */
-function featureGates(text: string): Partial<ServerConfig> {
-  const config: Partial<ServerConfig> = {}
-  for (const gate of text.split(',').filter((each) => each !== '')) {
-    const [name = '', value] = gate.split('=', 2)
-    if (value === undefined) throw new ValueError(`missing bool value for ${name}`)
-    if (name !== 'InitialCorruptCheck') throw new ValueError(`unrecognized feature gate: ${name}`)
-    config.initialCorruptCheck = boolean(value)
-  }
-  return config
 }

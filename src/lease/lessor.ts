@@ -254,7 +254,8 @@ export class Lessor {
     while (due.length < limit) {
       const id = this.checkpoints.due(now)
       if (id === undefined) break
-      this.checkpoints.delete(id)
+      // Again, should the entry of the log not come.
+      this.checkpoints.set(id, now + checkpointIntervalMs)
       const lease = this.byId.get(id)
       if (lease === undefined || lease.expiresMs <= now) continue
       const remainingTtlSeconds = Math.ceil((lease.expiresMs - now) / 1000)

@@ -7,7 +7,7 @@
 // are checked against the membership of then, so that what was refused stays refused.
 import type { Entry } from '../api/gen/raft.js'
 import { ConfChange, EntryType } from '../api/gen/raft.js'
-import { InternalRaftRequest } from '../api/gen/raft_internal.js'
+import { InternalRaftRequest, type LeaseCheckpointRequest } from '../api/gen/raft_internal.js'
 import {
   AlarmRequest_AlarmAction as AlarmAction,
   type AlarmRequest,
@@ -166,6 +166,7 @@ export class Applier {
     if (request.lease_grant) return this.#grant(request.lease_grant)
     if (request.lease_revoke) return this.#revoke(BigInt(request.lease_revoke.ID))
     if (request.alarm) return this.#alarm(request.alarm)
+    if (request.lease_checkpoint) return this.#checkpointLeases(request.lease_checkpoint)
     const outcome = applyAuth(this.#parts.auth, request, { who, index })
     if (outcome !== undefined) return { ...outcome, revision: this.#parts.store.revision }
     if (request.cluster_version_set) {
@@ -240,6 +241,15 @@ export class Applier {
     return this.#done()
   }
 
+  /** As etcd: those before one that is gone are taken. */
+  #checkpointLeases({ checkpoints }: LeaseCheckpointRequest): Outcome {
+    for (const { ID, remaining_TTL } of checkpoints) {
+      const remainingTtlSeconds = Number(remaining_TTL)
+      this.#parts.lessor.checkpoint({ id: BigInt(ID), remainingTtlSeconds })
+    }
+    return this.#done()
+  }
+
   #alarm(request: AlarmRequest): Outcome {
     const { alarms, store } = this.#parts
     const alarm = { memberId: BigInt(request.memberID), alarm: request.alarm }
@@ -284,6 +294,7 @@ const operations = {
   compaction: 'Compaction',
   lease_grant: 'LeaseGrant',
   lease_revoke: 'LeaseRevoke',
+  lease_checkpoint: 'LeaseCheckpoint',
   alarm: 'Alarm',
   authenticate: 'Authenticate',
   auth_enable: 'AuthEnable',

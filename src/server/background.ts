@@ -11,6 +11,7 @@ import type { Outcome } from './apply.js'
 import { autoCompact } from './compactor.js'
 import { checkPeriodically } from './corruption.js'
 import { revokeExpired } from './expiry.js'
+import { checkpointLeases } from './lease-checkpoints.js'
 import { type AskOptions, peerHashKv } from './peer/client.js'
 import type { PeerHashKv } from './peer/transport.js'
 import { requestField } from './proposer.js'
@@ -41,6 +42,7 @@ export function startBackground(parts: BackgroundParts): readonly Cancellable[] 
     syncRegularly(store, clock),
     versions,
     revokeExpired(parts),
+    config.leaseCheckpoint ? checkpointLeases(parts) : undefined,
     autoCompact(config, {
       ...parts,
       revision: () => store.revision,

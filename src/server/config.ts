@@ -47,6 +47,10 @@ export interface ServerConfig {
   autoCompactionRetention: number
   /** Go on without the other members, whose majority is lost. */
   forceNewCluster: boolean
+  /** Has the log say how much time long leases have left, for the next leader. */
+  leaseCheckpoint: boolean
+  /** As etcd's feature of that name, which is taken for granted here. */
+  leaseCheckpointPersist: boolean
   /** Compare data with the other members before serving. */
   initialCorruptCheck: boolean
   /** How often the leader compares data; 0 is never. */
@@ -139,6 +143,8 @@ export const defaultConfig: ServerConfig = {
   autoCompactionMode: 'periodic',
   autoCompactionRetention: 0,
   forceNewCluster: false,
+  leaseCheckpoint: false,
+  leaseCheckpointPersist: false,
   initialCorruptCheck: false,
   corruptCheckTimeMs: 0,
   peerCertFile: undefined,
@@ -185,6 +191,11 @@ export function serverConfig(given: Partial<ServerConfig>): ServerConfig {
   }
   if (config.cors.join() !== '*') checkUrls('cors', config.cors)
   checkTiming(config)
+  if (config.leaseCheckpointPersist && !config.leaseCheckpoint) {
+    throw new ConfigError(
+      'enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint',
+    )
+  }
   firstMembers(config)
   return config
 }

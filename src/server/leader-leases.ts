@@ -22,6 +22,8 @@ const askMarginMs = 1_000
 export interface LeaderLeasesParts {
   memberId: bigint
   lessor: Lessor
+  /** What a lease had left at some time counts no more; not called where nobody writes it down. */
+  forgetCheckpoint: ((id: bigint) => Promise<void>) | undefined
   membership: Pick<Membership, 'member'>
   node: Pick<Node, 'leader' | 'linearizable'>
   clock: Clock
@@ -55,6 +57,7 @@ export class LeaderLeases {
   /** What a leader says. @throws EtcdError notLeader, timeoutWaitAppliedIndex */
   async renewHere(id: bigint): Promise<number | undefined> {
     await this.#confirmLeading()
+    await this.#parts.forgetCheckpoint?.(id)
     return this.#parts.lessor.renew(id)
   }
 

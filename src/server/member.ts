@@ -14,6 +14,7 @@ import { IndexWait } from './index-wait.js'
 import { LeaderLeases } from './leader-leases.js'
 import { Leaderless } from './leaderless.js'
 import { Leadership } from './leadership.js'
+import { forgetCheckpoint } from './lease-checkpoints.js'
 import { trimLog } from './log-trimmer.js'
 import type { VersionMonitor } from './membership/cluster-version.js'
 import { newVersionMonitor } from './membership/new-version-monitor.js'
@@ -101,7 +102,7 @@ export class Member {
       figures: this.#figures,
     })
     this.#node = this.#newNode()
-    this.#leases = new LeaderLeases(this.#around())
+    this.#leases = this.#newLeases()
     this.transport = network?.newTransport(this.#newPeerHandlers())
     this.#peers = this.#linkPeers()
     this.#leadership = new Leadership(this.#around())
@@ -138,6 +139,12 @@ export class Member {
       electionTimeoutMs,
       requestTimeoutMs: requestTimeoutMs(this.#config),
     }
+  }
+
+  #newLeases(): LeaderLeases {
+    const forget = (id: bigint) => forgetCheckpoint(this.service, id)
+    const forgetLast = this.#config.leaseCheckpoint ? forget : undefined
+    return new LeaderLeases({ ...this.#around(), forgetCheckpoint: forgetLast })
   }
 
   /** Begins to take part. `clientUrls` is where clients are told to come. */

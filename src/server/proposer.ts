@@ -19,6 +19,7 @@ export const requestField = {
   leaseGrant: 8,
   leaseRevoke: 9,
   alarm: 10,
+  leaseCheckpoint: 11,
   authEnable: 1000,
   authDisable: 1011,
   authenticate: 1012,

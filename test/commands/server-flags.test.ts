@@ -33,6 +33,8 @@ const cases: readonly (readonly [flag: string, text: string, config: Partial<Ser
   ['watch-progress-notify-interval', '90s', { watchProgressNotifyIntervalMs: 90_000 }],
   ['experimental-watch-progress-notify-interval', '9s', { watchProgressNotifyIntervalMs: 9_000 }],
   ['feature-gates', 'InitialCorruptCheck=true', { initialCorruptCheck: true }],
+  ['feature-gates', 'LeaseCheckpoint=true', { leaseCheckpoint: true }],
+  ['experimental-enable-lease-checkpoint', 'true', { leaseCheckpoint: true }],
   ['corrupt-check-time', '4m', { corruptCheckTimeMs: 240_000 }],
   ['experimental-corrupt-check-time', '4m', { corruptCheckTimeMs: 240_000 }],
   ['experimental-snapshot-catchup-entries', '7', { snapshotCatchupEntries: 7 }],

@@ -34,6 +34,7 @@ function memberWith(parts: {
   const leases = new LeaderLeases({
     memberId: self,
     lessor,
+    forgetCheckpoint: undefined,
     membership: { member: (id) => (id === other ? record : undefined) },
     node,
     clock: parts.clock ?? systemClock,
