@@ -96,7 +96,8 @@ class CompactionJob {
   step(count: number): boolean {
     const { records } = this.#state
     const end = Math.min(this.#next + count, records.length)
-    for (; this.#next < end; this.#next++) this.#visit(records[this.#next] as Stored) // next < length
+    // Below the length, so there is one.
+    for (; this.#next < end; this.#next++) this.#visit(records[this.#next] as Stored)
     if (end < records.length) return false
     this.#state.records = this.#kept
     return true

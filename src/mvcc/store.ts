@@ -9,9 +9,9 @@
 //
 // A record carries its lease, and that is all the store knows of leases.
 //
-// What every put and range runs through (this file, write-txn, key-index, tree-index and slab) says
-// `private`, the rest of the room `#`: with `#` there, too, a put took up to 9 % more processor time
-// in the store, of interleaved runs in processes of their own.
+// What every put and range runs through (this file, write-txn, key-index, tree-index and slab)
+// says `private`, the rest of the room `#`: with `#` there, too, a put took up to 9 % more
+// processor time in the store, of interleaved runs in processes of their own.
 import assert from 'node:assert'
 import { EtcdError } from '../api/rpc-errors.js'
 import { Compactor, recordsPerStep } from './compaction.js'
