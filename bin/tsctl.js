@@ -45,10 +45,11 @@ function readIfThere(file) {
 // Under the name of etcd, by a link, it is what etcd is.
 const name = path.basename(process.argv[1], '.js')
 const named = name === 'etcd' ? ['server'] : []
-// The bundle of the server has the tool in it: a server that starts reads one file.
-const isServer = named.length > 0 || process.argv[2] === 'server'
+// The bundle of the server has the tool in it: who needs the server (completion: its flags, beside
+// those of all other commands) reads one file.
+const needsServer = named.length > 0 || /^(server|run|completion)$/.test(process.argv[2])
 const { main, endProcess, processIo, processWords } = requireBeside(
-  isServer ? './server.cjs' : './tsctl.cjs',
+  needsServer ? './server.cjs' : './tsctl.cjs',
 )
 const words = processWords()
 takeName()
