@@ -9,7 +9,7 @@ import {
   RangeRequest,
   RangeResponse,
 } from '../../src/api/gen/rpc.js'
-import { connected, failure } from './connecting.js'
+import { connected, failure, onManualClock, untilUnreachable } from './connecting.js'
 import { inTurn, startFakeServer, status } from './fake-server.js'
 
 const key = Buffer.from('k')
@@ -53,11 +53,20 @@ test('lease grant counts as a read, as it does for etcdctl', async () => {
 
 test('retries end with the deadline of the call', async () => {
   await using server = await startFakeServer({ unary: { 'KV/Range': inTurn(unavailable) } })
-  await using connection = await connected(server.endpoint)
-  const error = await failure(connection.kv.range({ key }, { deadlineMs: 120 }))
-  expect(error.message).toBe('context deadline exceeded')
+  const { connection, clock } = await onManualClock(server.endpoint)
+  await using _closing = connection
+  let isOver = false
+  const failed = failure(connection.kv.range({ key }, { deadlineMs: 1_000 })).finally(() => {
+    isOver = true
+  })
+  // The pauses are 25 ms, give or take a tenth.
+  while (!isOver) {
+    if (clock.pending().some((ms) => ms < 28)) clock.advance(28)
+    await new Promise(setImmediate)
+  }
+  expect((await failed).message).toBe('context deadline exceeded')
   expect(server.calls.length).toBeGreaterThan(1)
-  expect(server.calls.length).toBeLessThan(10)
+  expect(server.calls.length).toBeLessThan(1_000 / 28 + 2)
 })
 
 test('a deadline of 0 is over before anything is sent', async () => {
@@ -71,8 +80,12 @@ test('a deadline of 0 is over before anything is sent', async () => {
 test('a server that nobody can reach is a deadline, with the reason as its cause', async () => {
   const server = await startFakeServer({})
   await server[Symbol.asyncDispose]()
-  await using connection = await connected(server.endpoint)
-  const error = await failure(connection.kv.range({ key }, { deadlineMs: 200 }))
+  const { connection, clock } = await onManualClock(server.endpoint)
+  await using _closing = connection
+  const failed = failure(connection.kv.range({ key }, { deadlineMs: 5_000 }))
+  await untilUnreachable(clock)
+  clock.advance(5_000)
+  const error = await failed
   expect(error.message).toBe('context deadline exceeded')
   expect(String(error.cause)).toContain('connection refused')
 })
@@ -270,8 +283,12 @@ test('a server that never says a word is a deadline', async () => {
 
 test('TLS to a server without TLS is a deadline, with the reason as its cause', async () => {
   await using server = await startFakeServer({ unary: { 'KV/Range': inTurn(empty) } })
-  await using connection = await connected(`https://${server.endpoint}`)
-  const error = await failure(connection.kv.range({ key }, { deadlineMs: 300 }))
+  const { connection, clock } = await onManualClock(`https://${server.endpoint}`)
+  await using _closing = connection
+  const failed = failure(connection.kv.range({ key }, { deadlineMs: 5_000 }))
+  await untilUnreachable(clock)
+  clock.advance(5_000)
+  const error = await failed
   expect(error.message).toBe('context deadline exceeded')
   expect(error.cause).toBeInstanceOf(Error)
   expect(server.calls).toHaveLength(0)

@@ -1,11 +1,9 @@
 // Keeping a lease alive, on a clock that the test moves and a server that answers by a script.
 import { expect, test } from 'vitest'
 import { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from '../../src/api/gen/rpc.js'
-import { type Connection, connect } from '../../src/connection/connect.js'
 import type { ServerStream } from '../../src/grpc/server.js'
-import { systemRandom } from '../../src/platform/random.js'
-import { type ManualClock, newManualClock } from '../support/manual-clock.js'
-import { connected, defaults, failure } from './connecting.js'
+import type { ManualClock } from '../support/manual-clock.js'
+import { connected, defaults, failure, onManualClock } from './connecting.js'
 import { gone, startFakeServer, status } from './fake-server.js'
 
 type Script = (stream: ServerStream, renewals: AsyncIterator<Buffer>) => Promise<void>
@@ -43,19 +41,6 @@ const alive =
   }
 
 const lost = status('unavailable', 'connection lost')
-
-async function onManualClock(endpoint: string): Promise<{
-  connection: Connection & AsyncDisposable
-  clock: ManualClock
-}> {
-  const clock = newManualClock()
-  const connection = await connect(
-    { ...defaults, endpoints: [endpoint] },
-    { clock, random: systemRandom },
-  )
-  const closing = { [Symbol.asyncDispose]: () => connection.close() }
-  return { connection: Object.assign(connection, closing), clock }
-}
 
 test('a request goes out every third of the TTL', async () => {
   await using server = await startLeaseServer(alive('60'))

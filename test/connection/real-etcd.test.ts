@@ -6,7 +6,13 @@ import type { Connection } from '../../src/connection/connect.js'
 import { prefixRange } from '../../src/connection/key-range.js'
 import { startCuttingProxy } from '../support/cutting-proxy.js'
 import { describeWithEtcd, type RealEtcd, startRealEtcd } from '../support/real-etcd.js'
-import { connected, type Disposable, failure } from './connecting.js'
+import {
+  connected,
+  type Disposable,
+  failure,
+  onManualClock,
+  untilUnreachable,
+} from './connecting.js'
 
 const bytes = (text: string): Buffer => Buffer.from(text)
 
@@ -190,7 +196,7 @@ describeWithEtcd('TLS to a real etcd', () => {
 
   const answers = async (endpoint: string, tls: typeof settings): Promise<string> => {
     await using connection = await connected(endpoint, { tls })
-    const { header } = await connection.kv.range({ key: bytes('k') }, { deadlineMs: 1000 })
+    const { header } = await connection.kv.range({ key: bytes('k') })
     return header?.revision ?? ''
   }
 
@@ -210,7 +216,12 @@ describeWithEtcd('TLS to a real etcd', () => {
     ['a client that does not trust the server', 'https', { ...settings, ...own }],
     ['a client that speaks without TLS', 'http', settings],
   ])('%s runs into its deadline, and the cause is known', async (_who, scheme, tls) => {
-    const error = await failure(answers(`${scheme}://${etcd.endpoint}`, tls))
+    const { connection, clock } = await onManualClock(`${scheme}://${etcd.endpoint}`, { tls })
+    await using _closing = connection
+    const failed = failure(connection.kv.range({ key: bytes('k') }, { deadlineMs: 5_000 }))
+    await untilUnreachable(clock)
+    clock.advance(5_000)
+    const error = await failed
     expect(error.message).toBe('context deadline exceeded')
     expect(error.cause).toBeInstanceOf(Error)
   })

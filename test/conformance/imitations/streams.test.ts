@@ -4,6 +4,8 @@ import { beforeAll, expect, it } from 'vitest'
 import { LockRequest, LockResponse } from '../../../src/api/gen/lock.js'
 import * as rpc from '../../../src/api/gen/rpc.js'
 import { outcomeOf } from '../../server/token-client.js'
+import { newManualClock } from '../../support/manual-clock.js'
+import { openPlainChannel } from '../../support/open-plain-channel.js'
 import {
   bytes,
   del,
@@ -197,11 +199,11 @@ onBoth({}, (ground) => {
   })
 
   it('21: a call that is cancelled, or whose time is over, stops waiting; what it had done before stands or is taken back', async () => {
+    const clock = newManualClock()
+    const channel = openPlainChannel(ground().port, { clock })
     const lock = async (lease: string, options: object) => {
       const request = LockRequest.encode({ name: bytes('waited for'), lease }).finish()
-      return LockResponse.decode(
-        await ground().channel.unary('/v3lockpb.Lock/Lock', request, options),
-      )
+      return LockResponse.decode(await channel.unary('/v3lockpb.Lock/Lock', request, options))
     }
     const [holder, waiter] = await Promise.all(
       [1, 2].map(async () => (await client.call('LeaseGrant', { TTL: '1000' })).ID),
@@ -216,12 +218,14 @@ onBoth({}, (ground) => {
     controller.abort()
     expect(await cancelled).toMatch(/^Canceled: /)
     expect(events(await watch.next())).toEqual([`delete ${own}`])
-    const late = outcomeOf(lock(waiter ?? '', { deadlineMs: 300 }))
+    const late = outcomeOf(lock(waiter ?? '', { deadlineMs: 60_000 }))
     expect(events(await watch.next())).toEqual([`put ${own}=`])
+    clock.advance(60_000)
     expect(await late).toMatch(timeIsOver)
     expect(events(await watch.next())).toEqual([`delete ${own}`])
     // The one that holds it noticed nothing.
     expect((await client.call('Range', { key })).count).toBe('1')
     await client.call('Txn', { success: [del(key.toString())] })
+    await channel.close()
   })
 })

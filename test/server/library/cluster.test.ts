@@ -15,16 +15,23 @@ import type { Server } from '../../../src/server/server.js'
 import { connected, failure } from '../../connection/connecting.js'
 
 const key = Buffer.from('k')
-const deadlineMs = 4_000
+/** Longer than a member itself waits. */
+const deadlineMs = 30_000
+/** Of who is to be told nothing. */
+const impatientMs = 4_000
 
 async function put(member: ClusterMember, value: string, patienceMs = deadlineMs): Promise<void> {
   await using connection = await connected(member.endpoint)
   await connection.kv.put({ key, value: Buffer.from(value) }, { deadlineMs: patienceMs })
 }
 
-async function get(member: ClusterMember, more = {}): Promise<string | undefined> {
+async function get(
+  member: ClusterMember,
+  more = {},
+  patienceMs = deadlineMs,
+): Promise<string | undefined> {
   await using connection = await connected(member.endpoint)
-  const { kvs } = await connection.kv.range({ key, ...more }, { deadlineMs })
+  const { kvs } = await connection.kv.range({ key, ...more }, { deadlineMs: patienceMs })
   return kvs[0]?.value.toString()
 }
 
@@ -33,9 +40,13 @@ async function grant(member: ClusterMember): Promise<string> {
   return (await connection.lease.leaseGrant({ TTL: '60' }, { deadlineMs })).ID
 }
 
-async function renew(member: ClusterMember, lease: string): Promise<string> {
+async function renew(
+  member: ClusterMember,
+  lease: string,
+  patienceMs = deadlineMs,
+): Promise<string> {
   await using connection = await connected(member.endpoint)
-  const signal = AbortSignal.timeout(deadlineMs)
+  const signal = AbortSignal.timeout(patienceMs)
   for await (const { TTL } of connection.keepAlive(lease, { once: true, signal })) return TTL
   throw new Error('deadline exceeded')
 }
@@ -102,14 +113,14 @@ describe('a cluster of three', () => {
     const lease = await grant(old)
     cluster.partition([old])
     // It does not know yet that it is alone.
-    const renewal = failure(renew(old, lease))
+    const renewal = failure(renew(old, lease, impatientMs))
     const leader = await cluster.leader()
     expect(leader).not.toBe(old)
     const [other] = others(cluster, old, leader)
     await put(other, 'of the larger part')
     // The smaller part may say what it knew, but not that it is the newest.
     expect(await get(old, { serializable: true })).toBe('before')
-    const refusals = [put(old, 'lost'), get(old)].map(failure)
+    const refusals = [put(old, 'lost', impatientMs), get(old, {}, impatientMs)].map(failure)
     for (const { message } of await Promise.all(refusals)) {
       expect(message).toMatch(/timed out|deadline|no leader/)
     }
