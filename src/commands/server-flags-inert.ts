@@ -55,9 +55,6 @@ const limited: readonly InertFlag[] = [
   { name: 'client-cert-allowed-hostname', isSwitch: false, only: [''] },
   { name: 'peer-cert-allowed-hostname', isSwitch: false, only: [''] },
   { name: 'peer-auto-tls', isSwitch: true, only: ['false'] },
-  { name: 'cipher-suites', isSwitch: false, only: [''] },
-  { name: 'tls-min-version', isSwitch: false, only: ['', 'TLS1.2'] },
-  { name: 'tls-max-version', isSwitch: false, only: ['', 'TLS1.3'] },
   { name: 'max-learners', isSwitch: false, only: ['1'] },
 ]
 

@@ -28,6 +28,8 @@ interface ServerFlag {
   read(text: string): Partial<ServerConfig>
 }
 
+const tlsVersions = ['TLS1.2', 'TLS1.3'] as const
+
 const flags: readonly ServerFlag[] = [
   flag('name', '<string>', 'name of this member', (name) => ({ name })),
   flag('data-dir', '<string>', 'directory of this member; empty: keep nothing', (dir) => ({
@@ -182,6 +184,15 @@ const flags: readonly ServerFlag[] = [
   flag('auto-tls', undefined, 'make a certificate for the client port', (text) => ({
     autoTls: boolean(text),
   })),
+  flag('cipher-suites', '<string>', 'suites of TLS 1.2, comma separated', (text) => ({
+    cipherSuites: text === '' ? [] : list(text),
+  })),
+  flag('tls-min-version', '<string>', 'TLS1.2 or TLS1.3', (text) =>
+    text === '' ? {} : { tlsMinVersion: oneOf(text, tlsVersions) },
+  ),
+  flag('tls-max-version', '<string>', 'TLS1.2 or TLS1.3', (text) =>
+    text === '' ? {} : { tlsMaxVersion: oneOf(text, tlsVersions) },
+  ),
   flag('auth-token', '<string>', 'kind of token: simple, or jwt,sign-method=...', (text) => ({
     authToken: authToken(text),
   })),

@@ -1,6 +1,6 @@
 // address.ts: where a peer listens, and the TLS material to meet it with. A name for the peer in
 // messages is HOST:PORT, [IPV6]:PORT or unix:PATH.
-import type { TlsOptions as NodeTlsOptions } from 'node:tls'
+import type { TlsOptions as NodeTlsOptions, SecureVersion } from 'node:tls'
 
 export type Address = { readonly host: string; readonly port: number } | { readonly path: string }
 
@@ -21,16 +21,32 @@ export interface ServerTls {
   readonly key: string | Buffer
   readonly ca?: string | Buffer
   readonly requireClientCert?: boolean
+  readonly protocol?: TlsProtocol
+}
+
+/** Limits of the handshake; without them TLS 1.2 and up, with Node's suites. */
+export interface TlsProtocol {
+  readonly minVersion?: SecureVersion
+  readonly maxVersion?: SecureVersion
+  /** OpenSSL's names, the best first, joined by colons. */
+  readonly ciphers?: string
 }
 
 /** What Node's servers are told of it, whatever they speak. */
-export function serverTlsOptions({ cert, key, ca, requireClientCert }: ServerTls): NodeTlsOptions {
+export function serverTlsOptions({
+  cert,
+  key,
+  ca,
+  requireClientCert,
+  protocol,
+}: ServerTls): NodeTlsOptions {
   return {
     cert,
     key,
     ...(ca === undefined ? {} : { ca, requestCert: true }),
     rejectUnauthorized: requireClientCert === true,
     minVersion: 'TLSv1.2',
+    ...protocol,
   }
 }
 

@@ -21,7 +21,7 @@ import { type StreamHandler, serveStream } from './server-stream.js'
 import { serveUnary, type UnaryHandler } from './server-unary.js'
 import { RpcError, Status } from './status.js'
 
-export type { ServerTls } from './address.js'
+export type { ServerTls, TlsProtocol } from './address.js'
 export { type OnUpgrade, orAgain } from './declined-upgrade.js'
 export type { ListenAt } from './listener.js'
 export { rpcErrorOf, type ServerCall } from './server-call.js'

@@ -8,6 +8,7 @@ import type { Files } from '../platform/files.js'
 import { ConfigError, listenAddress, type ServerConfig } from './config.js'
 import type { Platform } from './platform.js'
 import { type SelfSigned, selfSigned } from './self-signed.js'
+import { tlsProtocol } from './tls-protocol.js'
 
 /** Undefined: nothing was configured, so only plain URLs can be listened on. @throws ConfigError */
 export async function clientTls(
@@ -15,13 +16,15 @@ export async function clientTls(
   platform: Platform,
 ): Promise<ServerTls | undefined> {
   const { certFile, keyFile, trustedCaFile, clientCertAuth, autoTls } = config
+  const protocol = tlsProtocol(config)
   if (certFile === undefined && keyFile === undefined) {
-    return autoTls ? ownPair(config, platform) : undefined
+    return autoTls ? { ...(await ownPair(config, platform)), protocol } : undefined
   }
   if (clientCertAuth && trustedCaFile === undefined) {
     throw new ConfigError('--client-cert-auth needs --trusted-ca-file')
   }
-  return readPair({ certFile, keyFile, trustedCaFile }, platform.files)
+  const pair = await readPair({ certFile, keyFile, trustedCaFile }, platform.files)
+  return { ...pair, protocol }
 }
 
 export interface PairFiles {

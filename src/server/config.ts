@@ -76,6 +76,11 @@ export interface ServerConfig {
   clientCertAuth: boolean
   /** Make a certificate for the client port when there is none. */
   autoTls: boolean
+  /** Of TLS 1.2, in the names of the registry, for clients and members; none: Node's choice. */
+  cipherSuites: readonly string[]
+  tlsMinVersion: 'TLS1.2' | 'TLS1.3'
+  /** Undefined: the newest there is. */
+  tlsMaxVersion: 'TLS1.2' | 'TLS1.3' | undefined
   enableGrpcGateway: boolean
   /** Origins of pages that may read what is answered over plain HTTP; `*`: all. */
   cors: readonly string[]
@@ -156,6 +161,9 @@ export const defaultConfig: ServerConfig = {
   trustedCaFile: undefined,
   clientCertAuth: false,
   autoTls: false,
+  cipherSuites: [],
+  tlsMinVersion: 'TLS1.2',
+  tlsMaxVersion: undefined,
   enableGrpcGateway: true,
   cors: ['*'],
   hostWhitelist: ['*'],

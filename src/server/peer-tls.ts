@@ -5,6 +5,7 @@ import type { Files } from '../platform/files.js'
 import { readPair } from './client-tls.js'
 import type { ServerConfig } from './config.js'
 import type { PeerTls } from './peer/peer-url.js'
+import { tlsProtocol } from './tls-protocol.js'
 
 export interface PeerIdentity {
   listen: ServerTls
@@ -18,7 +19,8 @@ export async function peerIdentity(
 ): Promise<PeerIdentity | undefined> {
   const { peerCertFile: certFile, peerKeyFile: keyFile, peerTrustedCaFile: trustedCaFile } = config
   if (certFile === undefined && keyFile === undefined) return undefined
-  const listen = await readPair({ certFile, keyFile, trustedCaFile }, files)
-  const { cert, key, ca } = listen
+  const pair = await readPair({ certFile, keyFile, trustedCaFile }, files)
+  const { cert, key, ca } = pair
+  const listen = { ...pair, protocol: tlsProtocol(config) }
   return { listen, dial: { cert, key, ...(ca === undefined ? {} : { ca }) } }
 }

@@ -52,6 +52,7 @@ test('keys are flags, with those about TLS in sections of their own', () => {
     peerCertFile: '/peer.pem',
     peerCertAllowedCn: 'member',
     autoCompactionRetention: 3_600_000,
+    tlsMinVersion: 'TLS1.2',
   })
   expect(logLevel).toBe('debug')
   expect(inert.toSorted()).toEqual([

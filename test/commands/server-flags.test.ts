@@ -59,6 +59,10 @@ const cases: readonly (readonly [flag: string, text: string, config: Partial<Ser
   ['client-cert-auth', 'true', { clientCertAuth: true }],
   ['auto-tls', '1', { autoTls: true }],
   ['unsafe-no-fsync', 't', { unsafeNoFsync: true }],
+  ['cipher-suites', 'A,B', { cipherSuites: ['A', 'B'] }],
+  ['cipher-suites', '', { cipherSuites: [] }],
+  ['tls-min-version', 'TLS1.3', { tlsMinVersion: 'TLS1.3' }],
+  ['tls-max-version', 'TLS1.2', { tlsMaxVersion: 'TLS1.2' }],
 ]
 
 const camelCase = (name: string): string =>
@@ -123,7 +127,6 @@ test.each([
   ['proxy', 'off'],
   ['discovery-srv', ''],
   ['peer-auto-tls', '0'],
-  ['tls-min-version', 'TLS1.2'],
   ['experimental-max-learners', '1'],
 ])('--%s=%s asks for what is done anyway', (flag, text) => {
   expect(settings({ [camelCase(flag)]: text })).toEqual(settings({}))
@@ -133,7 +136,6 @@ test.each([
   ['discovery-srv', 'example.com', ''],
   ['client-crl-file', 'revoked.pem', ''],
   ['peer-auto-tls', 'true', ', only false'],
-  ['tls-min-version', 'TLS1.3', ', only TLS1.2'],
 ])('--%s=%s would be missed, so it is refused', (flag, text, taken) => {
   const message = `--${flag}=${text} is not supported here${taken}`
   expect(() => settings({ [camelCase(flag)]: text })).toThrow(message)

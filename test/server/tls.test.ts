@@ -4,11 +4,13 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import https from 'node:https'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { type ConnectionOptions, connect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ServerConfig } from '../../src/server/config.js'
 import { selfSigned } from '../../src/server/self-signed.js'
 import { run } from '../commands/run.js'
 import { type Embedded, startEmbedded } from '../support/embedded.js'
+import { describeWithEtcd, startRealEtcd } from '../support/real-etcd.js'
 
 const fixture = (name: string): string => path.join(import.meta.dirname, '../../fixtures/tls', name)
 
@@ -177,4 +179,70 @@ test('HTTP apart from gRPC: the client port speaks gRPC alone', async () => {
   await expect(fetch(`http://${server.endpoint}/health`)).rejects.toThrow()
   const { code } = await run(['get', 'k', `--endpoints=${server.endpoint}`], { connection: 'real' })
   expect(code).toBe(0)
+})
+
+describe('versions and suites', () => {
+  const suites = [
+    'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384',
+    'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
+  ]
+
+  /** What a handshake ends in: the suite that was agreed on, or `refused`. */
+  async function agreed(endpoint: string, options: ConnectionOptions): Promise<string> {
+    const { host = '', port } = new URL(`https://${endpoint.replace('https://', '')}`)
+    const at = { host: host.replace(/:.*/, ''), port: Number(port), rejectUnauthorized: false }
+    const socket = connect({ ...at, ...options })
+    return new Promise((resolve) => {
+      socket.on('secureConnect', () => {
+        resolve(socket.getCipher().standardName)
+        socket.destroy()
+      })
+      socket.on('error', () => resolve('refused'))
+    })
+  }
+  const asked: readonly ConnectionOptions[] = [
+    { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' },
+    { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' },
+    { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305' },
+    { minVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256' },
+  ]
+  const answers = [...suites, 'refused', 'TLS_AES_128_GCM_SHA256']
+  const allAgreed = (endpoint: string) =>
+    Promise.all(asked.map((options) => agreed(endpoint, options)))
+
+  test('are those that were chosen; the suites of TLS 1.3 are always there', async () => {
+    await using server = await start({ ...files, cipherSuites: suites })
+    expect(await allAgreed(server.endpoint)).toEqual(answers)
+  })
+
+  describeWithEtcd('as those of etcd', () => {
+    test('are the same', async () => {
+      const { certFile, keyFile } = files
+      const pair = [`--cert-file=${certFile}`, `--key-file=${keyFile}`]
+      const flags = [...pair, `--cipher-suites=${suites}`]
+      await using etcd = await startRealEtcd({ flags, scheme: 'https' })
+      expect(await allAgreed(etcd.endpoint)).toEqual(answers)
+    })
+  })
+
+  test('may be those of TLS 1.3 alone, or of TLS 1.2 alone', async () => {
+    await using newest = await start({ ...files, tlsMinVersion: 'TLS1.3' })
+    expect(await agreed(newest.endpoint, { maxVersion: 'TLSv1.2' })).toBe('refused')
+    await using older = await start({ ...files, tlsMaxVersion: 'TLS1.2' })
+    expect(await agreed(older.endpoint, { minVersion: 'TLSv1.3' })).toBe('refused')
+  })
+
+  test.each([
+    [{ cipherSuites: ['TLS_NULL'] }, 'unexpected TLS cipher suite "TLS_NULL"'],
+    [
+      { tlsMinVersion: 'TLS1.3', tlsMaxVersion: 'TLS1.2' },
+      'min version (TLS1.3) is greater than max version (TLS1.2)',
+    ],
+    [
+      { tlsMinVersion: 'TLS1.3', cipherSuites: suites },
+      'cipher suites cannot be configured when only TLS1.3 is enabled',
+    ],
+  ] as const)('%j is refused', async (config, message) => {
+    await expect(start({ ...files, ...config })).rejects.toThrow(message)
+  })
 })
