@@ -11,76 +11,76 @@ interface Entry {
 }
 
 export class ExpiryHeap {
-  private readonly entries: Entry[] = []
-  private readonly byId = new Map<bigint, Entry>()
+  readonly #entries: Entry[] = []
+  readonly #byId = new Map<bigint, Entry>()
 
   get size(): number {
-    return this.entries.length
+    return this.#entries.length
   }
 
   /** Adds the lease, or moves it to another time. */
   set(id: bigint, dueMs: number): void {
-    const found = this.byId.get(id)
+    const found = this.#byId.get(id)
     if (found === undefined) {
-      const entry = { id, dueMs, place: this.entries.length }
-      this.byId.set(id, entry)
-      this.entries.push(entry)
-      this.rise(entry)
+      const entry = { id, dueMs, place: this.#entries.length }
+      this.#byId.set(id, entry)
+      this.#entries.push(entry)
+      this.#rise(entry)
       return
     }
     found.dueMs = dueMs
-    this.rise(found)
-    this.sink(found)
+    this.#rise(found)
+    this.#sink(found)
   }
 
   delete(id: bigint): void {
-    const entry = this.byId.get(id)
-    const last = this.entries.at(-1)
+    const entry = this.#byId.get(id)
+    const last = this.#entries.at(-1)
     if (entry === undefined || last === undefined) return
-    this.byId.delete(id)
-    this.entries.pop()
+    this.#byId.delete(id)
+    this.#entries.pop()
     if (entry === last) return
-    this.put(last, entry.place)
-    this.rise(last)
-    this.sink(last)
+    this.#put(last, entry.place)
+    this.#rise(last)
+    this.#sink(last)
   }
 
   /** The lease that is due first, if that is not after `nowMs`. */
   due(nowMs: number): bigint | undefined {
-    const first = this.entries[0]
+    const first = this.#entries[0]
     return first !== undefined && first.dueMs <= nowMs ? first.id : undefined
   }
 
   clear(): void {
-    this.entries.length = 0
-    this.byId.clear()
+    this.#entries.length = 0
+    this.#byId.clear()
   }
 
-  private put(entry: Entry, place: number): void {
+  #put(entry: Entry, place: number): void {
     entry.place = place
-    this.entries[place] = entry
+    this.#entries[place] = entry
   }
 
-  private rise(entry: Entry): void {
+  #rise(entry: Entry): void {
     for (;;) {
       const { place } = entry
-      const parent = this.entries[(place - 1) >> 1]
+      const parent = this.#entries[(place - 1) >> 1]
       if (place === 0 || parent === undefined || parent.dueMs <= entry.dueMs) return
-      this.put(entry, parent.place)
-      this.put(parent, place)
+      this.#put(entry, parent.place)
+      this.#put(parent, place)
     }
   }
 
-  private sink(entry: Entry): void {
+  #sink(entry: Entry): void {
     for (;;) {
       const { place } = entry
-      const left = this.entries[2 * place + 1]
-      const right = this.entries[2 * place + 2]
+      const left = this.#entries[2 * place + 1]
+      const right = this.#entries[2 * place + 2]
       const child =
         right !== undefined && left !== undefined && right.dueMs < left.dueMs ? right : left
       if (child === undefined || child.dueMs >= entry.dueMs) return
-      this.put(entry, child.place)
-      this.put(child, place)
+      this.#put(entry, child.place)
+      this.#put(child, place)
     }
   }
 }

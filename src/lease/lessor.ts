@@ -88,27 +88,27 @@ class Lease {
 }
 
 export class Lessor {
-  private readonly options: LessorOptions
-  private readonly byId = new Map<bigint, Lease>()
-  private readonly byKey = new Map<string, Lease>()
-  private readonly expiries = new ExpiryHeap()
-  private readonly checkpoints = new ExpiryHeap()
-  private primary = false
+  readonly #options: LessorOptions
+  readonly #byId = new Map<bigint, Lease>()
+  readonly #byKey = new Map<string, Lease>()
+  readonly #expiries = new ExpiryHeap()
+  readonly #checkpoints = new ExpiryHeap()
+  #primary = false
 
   constructor(options: LessorOptions) {
-    this.options = options
+    this.#options = options
   }
 
   get isPrimary(): boolean {
-    return this.primary
+    return this.#primary
   }
 
   get size(): number {
-    return this.byId.size
+    return this.#byId.size
   }
 
   has(id: bigint): boolean {
-    return this.byId.has(id)
+    return this.#byId.has(id)
   }
 
   /** @throws EtcdError for a TTL that no grant would accept */
@@ -120,41 +120,36 @@ export class Lessor {
   grant(id: bigint, ttlSeconds: number): LeaseRecord {
     assert(id !== 0n, 'the caller chooses the id of a lease')
     this.checkTtl(ttlSeconds)
-    if (this.byId.has(id)) throw new EtcdError('leaseExists')
-    return this.add({ id, ttlSeconds, remainingTtlSeconds: 0 })
+    if (this.#byId.has(id)) throw new EtcdError('leaseExists')
+    return this.#add({ id, ttlSeconds, remainingTtlSeconds: 0 })
   }
 
   /** Deletes the keys of the lease and then the lease. */
   revoke(id: bigint): void {
-    const lease = this.existing(id)
+    const lease = this.#existing(id)
     const keys = [...lease.keys].sort()
-    if (keys.length > 0) this.options.deleteKeys(keys.map((key) => Buffer.from(key, 'latin1')))
-    for (const key of lease.keys) if (this.byKey.get(key) === lease) this.byKey.delete(key)
-    this.byId.delete(id)
-    this.expiries.delete(id)
-    this.checkpoints.delete(id)
+    if (keys.length > 0) this.#options.deleteKeys(keys.map((key) => Buffer.from(key, 'latin1')))
+    for (const key of lease.keys) if (this.#byKey.get(key) === lease) this.#byKey.delete(key)
+    this.#byId.delete(id)
+    this.#expiries.delete(id)
+    this.#checkpoints.delete(id)
     lease.settle()
   }
 
   /** The key now belongs to this lease alone (0: to none). False: there is no such lease. */
   attach(id: bigint, key: Buffer): boolean {
-    const lease = this.byId.get(id)
+    const lease = this.#byId.get(id)
     if (lease === undefined && id !== 0n) return false
     const text = key.toString('latin1')
-    const before = this.byKey.get(text)
+    const before = this.#byKey.get(text)
     if (before === lease) return true
     before?.keys.delete(text)
-    if (lease === undefined) this.byKey.delete(text)
+    if (lease === undefined) this.#byKey.delete(text)
     else {
       lease.keys.add(text)
-      this.byKey.set(text, lease)
+      this.#byKey.set(text, lease)
     }
     return true
-  }
-
-  /** The key is gone, or put without a lease. */
-  detach(key: Buffer): void {
-    this.attach(0n, key)
   }
 
   /**
@@ -164,12 +159,12 @@ export class Lessor {
    */
   async renew(id: bigint): Promise<number | undefined> {
     for (;;) {
-      if (!this.primary) throw new EtcdError('notLeader')
-      const lease = this.byId.get(id)
+      if (!this.#primary) throw new EtcdError('notLeader')
+      const lease = this.#byId.get(id)
       if (lease === undefined) return undefined
-      if (lease.expiresMs > this.now()) {
+      if (lease.expiresMs > this.#now()) {
         lease.remainingTtlSeconds = 0
-        this.start(lease, 0)
+        this.#start(lease, 0)
         return lease.ttlSeconds
       }
       await new Promise<void>((resolve) => lease.waiting.push(resolve))
@@ -178,15 +173,15 @@ export class Lessor {
 
   /** Seconds at the last checkpoint since a renewal; 0: none, so a renewal clears nothing. */
   checkpointed(id: bigint): number {
-    return this.byId.get(id)?.remainingTtlSeconds ?? 0
+    return this.#byId.get(id)?.remainingTtlSeconds ?? 0
   }
 
   /** Only a primary knows what remains; elsewhere it is as good as infinite. */
   timeToLive(id: bigint): LeaseState | undefined {
-    const lease = this.byId.get(id)
+    const lease = this.#byId.get(id)
     if (lease === undefined) return undefined
     const { ttlSeconds, expiresMs, keys } = lease
-    const seconds = Math.max(-1, Math.floor((expiresMs - this.now()) / 1000))
+    const seconds = Math.max(-1, Math.floor((expiresMs - this.#now()) / 1000))
     const remainingSeconds = Math.min(seconds, foreverSeconds)
     const bytes = [...keys].map((key) => Buffer.from(key, 'latin1'))
     return { id, ttlSeconds, remainingSeconds, keys: bytes }
@@ -194,12 +189,12 @@ export class Lessor {
 
   /** Ids, those that expire first in front. */
   leases(): bigint[] {
-    return this.byExpiry().map(({ id }) => id)
+    return this.#byExpiry().map(({ id }) => id)
   }
 
   /** For the lease bucket. */
   records(): LeaseRecord[] {
-    return [...this.byId.values()].map(({ id, ttlSeconds, remainingTtlSeconds }) => ({
+    return [...this.#byId.values()].map(({ id, ttlSeconds, remainingTtlSeconds }) => ({
       id,
       ttlSeconds,
       remainingTtlSeconds,
@@ -208,26 +203,26 @@ export class Lessor {
 
   /** Puts what the lease bucket holds in the place of everything; keys are attached afterwards. */
   restore(records: Iterable<LeaseRecord>): void {
-    for (const lease of this.byId.values()) lease.settle()
-    this.byId.clear()
-    this.byKey.clear()
-    this.expiries.clear()
-    this.checkpoints.clear()
-    for (const record of records) this.add(record)
+    for (const lease of this.#byId.values()) lease.settle()
+    this.#byId.clear()
+    this.#byKey.clear()
+    this.#expiries.clear()
+    this.#checkpoints.clear()
+    for (const record of records) this.#add(record)
   }
 
   /** This member became leader and has applied all that former leaders committed. */
   promote(extendMs: number): void {
-    this.primary = true
-    for (const lease of this.byId.values()) this.start(lease, extendMs)
-    if (this.byId.size >= spreadFrom) this.spread()
+    this.#primary = true
+    for (const lease of this.#byId.values()) this.#start(lease, extendMs)
+    if (this.#byId.size >= spreadFrom) this.#spread()
   }
 
   demote(): void {
-    this.primary = false
-    this.expiries.clear()
-    this.checkpoints.clear()
-    for (const lease of this.byId.values()) {
+    this.#primary = false
+    this.#expiries.clear()
+    this.#checkpoints.clear()
+    for (const lease of this.#byId.values()) {
       lease.expiresMs = Number.POSITIVE_INFINITY
       lease.settle()
     }
@@ -235,13 +230,13 @@ export class Lessor {
 
   /** Leases to be revoked now. Each is reported once, and again if it is still there later. */
   expired(limit = expiredMax): bigint[] {
-    const { expiredRetryMs = 7000 } = this.options
-    const now = this.now()
+    const { expiredRetryMs = 7000 } = this.#options
+    const now = this.#now()
     const ids: bigint[] = []
     while (ids.length < limit) {
-      const id = this.expiries.due(now)
+      const id = this.#expiries.due(now)
       if (id === undefined) break
-      this.expiries.set(id, now + expiredRetryMs)
+      this.#expiries.set(id, now + expiredRetryMs)
       ids.push(id)
     }
     return ids
@@ -249,14 +244,14 @@ export class Lessor {
 
   /** Long leases whose remaining time should go through the log now, and to checkpoint(). */
   dueCheckpoints(limit = checkpointsMax): LeaseCheckpoint[] {
-    const now = this.now()
+    const now = this.#now()
     const due: LeaseCheckpoint[] = []
     while (due.length < limit) {
-      const id = this.checkpoints.due(now)
+      const id = this.#checkpoints.due(now)
       if (id === undefined) break
       // Again, should the entry of the log not come.
-      this.checkpoints.set(id, now + checkpointIntervalMs)
-      const lease = this.byId.get(id)
+      this.#checkpoints.set(id, now + checkpointIntervalMs)
+      const lease = this.#byId.get(id)
       if (lease === undefined || lease.expiresMs <= now) continue
       const remainingTtlSeconds = Math.ceil((lease.expiresMs - now) / 1000)
       if (remainingTtlSeconds < lease.ttlSeconds) due.push({ id, remainingTtlSeconds })
@@ -266,55 +261,55 @@ export class Lessor {
 
   /** What a later primary goes on from, in place of the full TTL; 0 takes it back. */
   checkpoint({ id, remainingTtlSeconds }: LeaseCheckpoint): void {
-    const lease = this.existing(id)
+    const lease = this.#existing(id)
     lease.remainingTtlSeconds = remainingTtlSeconds
-    if (this.primary) this.scheduleCheckpoint(lease)
+    if (this.#primary) this.#scheduleCheckpoint(lease)
   }
 
-  private now(): number {
-    return this.options.clock.now()
+  #now(): number {
+    return this.#options.clock.now()
   }
 
-  private existing(id: bigint): Lease {
-    const lease = this.byId.get(id)
+  #existing(id: bigint): Lease {
+    const lease = this.#byId.get(id)
     if (lease === undefined) throw new EtcdError('leaseNotFound')
     return lease
   }
 
-  private add({ id, ttlSeconds, remainingTtlSeconds }: LeaseRecord): LeaseRecord {
-    const ttl = Math.max(ttlSeconds, this.options.minTtlSeconds)
+  #add({ id, ttlSeconds, remainingTtlSeconds }: LeaseRecord): LeaseRecord {
+    const ttl = Math.max(ttlSeconds, this.#options.minTtlSeconds)
     const lease = new Lease({ id, ttlSeconds: ttl, remainingTtlSeconds })
-    this.byId.set(id, lease)
-    if (this.primary) this.start(lease, 0)
+    this.#byId.set(id, lease)
+    if (this.#primary) this.#start(lease, 0)
     return { id, ttlSeconds: ttl, remainingTtlSeconds }
   }
 
-  private start(lease: Lease, extendMs: number): void {
-    this.expireAt(lease, this.now() + extendMs + lease.startSeconds * 1000)
-    this.scheduleCheckpoint(lease)
+  #start(lease: Lease, extendMs: number): void {
+    this.#expireAt(lease, this.#now() + extendMs + lease.startSeconds * 1000)
+    this.#scheduleCheckpoint(lease)
   }
 
-  private expireAt(lease: Lease, expiresMs: number): void {
+  #expireAt(lease: Lease, expiresMs: number): void {
     lease.expiresMs = expiresMs
-    this.expiries.set(lease.id, expiresMs)
+    this.#expiries.set(lease.id, expiresMs)
   }
 
-  private scheduleCheckpoint(lease: Lease): void {
-    if (lease.startSeconds * 1000 <= checkpointIntervalMs) this.checkpoints.delete(lease.id)
-    else this.checkpoints.set(lease.id, this.now() + checkpointIntervalMs)
+  #scheduleCheckpoint(lease: Lease): void {
+    if (lease.startSeconds * 1000 <= checkpointIntervalMs) this.#checkpoints.delete(lease.id)
+    else this.#checkpoints.set(lease.id, this.#now() + checkpointIntervalMs)
   }
 
-  private byExpiry(): Lease[] {
-    return [...this.byId.values()].sort((a, b) => byNumber(a.expiresMs, b.expiresMs))
+  #byExpiry(): Lease[] {
+    return [...this.#byId.values()].sort((a, b) => byNumber(a.expiresMs, b.expiresMs))
   }
 
   /** In order of expiry, each lease ends a second or more after the `spreadPerSecond`th before. */
-  private spread(): void {
-    const leases = this.byExpiry()
+  #spread(): void {
+    const leases = this.#byExpiry()
     for (const [i, lease] of leases.entries()) {
       const earlier = leases[i - spreadPerSecond]
       if (earlier === undefined) continue
-      this.expireAt(lease, Math.max(lease.expiresMs, earlier.expiresMs + 1000))
+      this.#expireAt(lease, Math.max(lease.expiresMs, earlier.expiresMs + 1000))
     }
   }
 }

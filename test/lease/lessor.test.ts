@@ -79,7 +79,7 @@ test('a key belongs to the lease of its latest put alone', () => {
   for (const key of ['a', 'b', 'c']) expect(lessor.attach(1n, bytes(key))).toBe(true)
   lessor.attach(2n, bytes('b'))
   lessor.attach(0n, bytes('c'))
-  lessor.detach(bytes('nobody'))
+  lessor.attach(0n, bytes('nobody'))
   expect([keys(1n), keys(2n)]).toEqual([['a'], ['b']])
   expect(lessor.attach(3n, bytes('a'))).toBe(false)
   expect(keys(1n)).toEqual(['a'])

@@ -53,7 +53,7 @@ export const serviceMutations: readonly Mutation[] = [
     install: () =>
       replace(Lessor.prototype, 'revoke', (original) => {
         return function (this: Lessor, id) {
-          for (const key of this.timeToLive(id)?.keys ?? []) this.detach(key)
+          for (const key of this.timeToLive(id)?.keys ?? []) this.attach(0n, key)
           original.call(this, id)
         }
       }),
