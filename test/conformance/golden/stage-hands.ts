@@ -121,7 +121,7 @@ const clusterEndpoints = '127.0.0.1:24200,127.0.0.1:24201,127.0.0.1:24202'
 const m4Url = 'http://127.0.0.1:24223'
 const m4Endpoint = '127.0.0.1:24203'
 
-const attemptsMax = 100
+const attemptsMax = 1_000
 
 const bareCase: Pick<Case, 'env'> = {
   env: { ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: '127.0.0.1:24200' },
