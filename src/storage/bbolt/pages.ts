@@ -32,8 +32,6 @@ export const roundSizeBytes = 256 * 1024
 interface Run {
   readonly from: number
   readonly data: Buffer
-  /** What `data` is a part of. */
-  readonly memory: Buffer
 }
 
 export interface PageFileOptions {
@@ -75,15 +73,24 @@ export class PageFile {
       if (joins) last.end = Math.max(last.end, end)
       else spans.push({ from, end })
     }
-    return new FetchedPages(await Promise.all(spans.map((span) => this.#run(span.from, span.end))))
+    if (!this.#reusesMemory) {
+      const runs = spans.map(({ from, end }) => this.#run(from, Buffer.allocUnsafeSlow(end - from)))
+      return new FetchedPages(await Promise.all(runs))
+    }
+    // All of a round in one piece: a file in no order has a run for nearly every page.
+    const memory = this.#memory(spans.reduce((size, { from, end }) => size + end - from, 0))
+    let at = 0
+    const runs = spans.map(({ from, end }) => {
+      const start = at
+      at += end - from
+      return this.#run(from, memory.subarray(start, at))
+    })
+    return new FetchedPages(await Promise.all(runs), memory)
   }
 
   /** Nothing of these pages is needed any more. */
-  release(fetched: FetchedPages): void {
-    if (!this.#reusesMemory) return
-    for (const { memory } of fetched.runs) {
-      if (memory.length === readSizeMax) this.#spare.push(memory)
-    }
+  release({ memory }: FetchedPages): void {
+    if (memory !== undefined) this.#spare.push(memory)
   }
 
   /**
@@ -107,11 +114,9 @@ export class PageFile {
     const offset = this.offsetOf(id)
     const run = fetched.runAt(offset)
     const header = readPageHeader(run.data, offset - run.from)
-    return {
-      header,
-      data: (await this.#run(offset, offset + this.#blockSize(header))).data,
-      offset,
-    }
+    // Not from Node's pool: what a caller keeps of a block should not hold unrelated memory.
+    const { data } = await this.#run(offset, Buffer.allocUnsafeSlow(this.#blockSize(header)))
+    return { header, data, offset }
   }
 
   #blockSize({ overflow }: PageHeader): number {
@@ -139,21 +144,20 @@ export class PageFile {
     }
   }
 
-  async #run(from: number, end: number): Promise<Run> {
-    const memory = this.#memory(end - from)
-    const data = memory.subarray(0, end - from)
+  async #run(from: number, data: Buffer): Promise<Run> {
     const size = await this.#handle.read(data, from)
     if (size < data.length) {
       throw this.fail(from + size, `${data.length - size} more bytes`, 'the end of the file')
     }
-    return { from, data, memory }
+    return { from, data }
   }
 
+  /** Too small a piece is dropped, so that soon all are as large as a round needs. */
   #memory(size: number): Buffer {
-    const isWorthSparing = this.#reusesMemory && size > readSizeMax / 2 && size <= readSizeMax
-    const spare = isWorthSparing ? this.#spare.pop() : undefined
-    // Not from Node's pool: what a caller keeps of a block should not hold unrelated memory.
-    return spare ?? Buffer.allocUnsafeSlow(isWorthSparing ? readSizeMax : size)
+    const spare = this.#spare.pop()
+    return spare !== undefined && spare.length >= size
+      ? spare
+      : Buffer.allocUnsafeSlow(Math.max(size, readSizeMax))
   }
 }
 
@@ -162,9 +166,12 @@ const knownFlags: ReadonlySet<number> = new Set(Object.values(pageFlag))
 /** Pieces of the file that are in memory. */
 export class FetchedPages {
   readonly runs: readonly Run[]
+  /** What all runs are parts of, when it is to be used again. */
+  readonly memory: Buffer | undefined
 
-  constructor(runs: readonly Run[]) {
+  constructor(runs: readonly Run[], memory?: Buffer) {
     this.runs = runs
+    this.memory = memory
   }
 
   /** The piece with the byte at `offset`, which is known to be here. */
