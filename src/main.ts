@@ -11,7 +11,7 @@ import { isatty } from 'node:tty'
 import { typedWords } from './commands/argv.js'
 import { bytes, type CommandLine, goQuote } from './commands/context.js'
 import { type Found, find, UnknownCommandError } from './commands/find.js'
-import { flagKey, ParseError, parse } from './commands/parse.js'
+import { flagKey, ParseError, parse, parseServerWords } from './commands/parse.js'
 import { OutputClosed, printingTo } from './commands/printing.js'
 import { type Io, newSession, type Writing } from './commands/session.js'
 import { table } from './commands/table.js'
@@ -45,7 +45,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 async function perform(argv: readonly string[], io: Io, writing: Writing): Promise<void> {
   const found = await find(argv, table)
   const isServer = found.defined?.kind === 'command' && found.defined.isServer
-  const parsed = parse(found.rest, found.flags, { isServer })
+  const parsed = (isServer ? parseServerWords : parse)(found.rest, found.flags)
   if (parsed.values.help === true || found.defined?.kind !== 'command') {
     const { helpText } = await import('./commands/help.js')
     return writing.printing.write(helpText(found, table))

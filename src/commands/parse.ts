@@ -28,10 +28,18 @@ export interface Parsed {
   readonly beforeSeparator: number | undefined
 }
 
-/** A line that cannot be taken apart. main shows usage below it; the exit code is 1. */
+/** A line that cannot be taken apart. main shows usage below it. */
 export class ParseError extends Error {
   override readonly name = 'ParseError'
-  readonly exitCode = 1
+  readonly exitCode: number
+
+  constructor(
+    message: string,
+    { exitCode = 1, cause }: { exitCode?: number; cause?: unknown } = {},
+  ) {
+    super(message, { cause })
+    this.exitCode = exitCode
+  }
 }
 
 export function flagOf(option: Option): Flag {
@@ -57,7 +65,16 @@ export function flagKey(option: Option): string {
   return option.negate ? `no${name.charAt(0).toUpperCase()}${name.slice(1)}` : name
 }
 
-/** With `isServer`, a flag has one dash or two, and no letter stands for it but -h. */
+/** The words of a server: a flag has one dash or two, and no letter stands for it but -h. */
+export function parseServerWords(words: readonly string[], flags: readonly Flag[]): Parsed {
+  try {
+    return parse(words, flags, { isServer: true })
+  } catch (error) {
+    if (!(error instanceof ParseError)) throw error
+    throw new ParseError(error.message, { exitCode: 2, cause: error.cause })
+  }
+}
+
 export function parse(
   words: readonly string[],
   flags: readonly Flag[],

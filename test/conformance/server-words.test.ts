@@ -86,6 +86,25 @@ describeWithEtcd('both take', () => {
   })
 })
 
+describeWithEtcd('both refuse, with the same code,', () => {
+  test.each([
+    ['--nope'],
+    ['-nope=1'],
+    ['--max-txn-ops=many'],
+    ['--pre-vote=maybe'],
+    ['--data-dir'],
+    ['word'],
+    ['--pre-vote', 'false'],
+    ['--config-file=/no/etcd.yml'],
+    ['--initial-cluster-state=old'],
+    ['--heartbeat-interval=1000', '--election-timeout=1000'],
+  ])('%s', async (...words) => {
+    const etcd = spawn('etcd', words, { stdio: 'ignore', env: { PATH: process.env.PATH } })
+    const [code] = await once(etcd, 'exit')
+    expect((await runTsctl(['server', ...words])).code).toBe(code)
+  })
+})
+
 describeWithEtcd('scripts find', () => {
   test.each(['etcd', 'tsctl'] as const)('in the log of %s that members stand', async (program) => {
     await using cluster = await startProcessCluster({ programs: [program, program] })
