@@ -49,11 +49,14 @@ export function serverWork(
 
 function serverOptions(texts: FlagTexts, unknownKeys: readonly string[]): ServerOptions {
   const { given, logLevel, inert } = serverSettings(texts, { logLevel: 'info' })
+  const config = serverConfig(given)
   const warnings = [
+    // etcd takes its default then, so whoever left a variable empty by mistake should hear of it.
+    ...(config.dataDir === undefined ? ['data-dir was empty; nothing is kept on disk'] : []),
     ...inert.map((name) => `--${name} sets nothing in this server`),
     ...unknownKeys.map((key) => `${key} in the configuration file is no setting of a server`),
   ]
-  return { config: serverConfig(given), logLevel, warnings }
+  return { config, logLevel, warnings }
 }
 
 async function fileOptions(ctx: CommandContext, configFile: string): Promise<ServerOptions> {

@@ -101,6 +101,12 @@ describe('sets', () => {
   })
 })
 
+test('an empty --data-dir is warned of, as nothing is kept', () => {
+  const work = serverWork({ dataDir: '' }, [], { env: {} })
+  const warnings = ['data-dir was empty; nothing is kept on disk']
+  expect(work).toMatchObject({ kind: 'serve', options: { warnings } })
+})
+
 test('an empty variable is none', () => {
   const env = {
     ETCD_DATA_DIR: '',
