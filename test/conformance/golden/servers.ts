@@ -9,8 +9,6 @@ export type ServerKind = 'etcd' | 'bundled'
 export interface Servers extends AsyncDisposable {
   /** Recorded address to real one, for clients and peers, and for the one where nobody listens. */
   readonly addresses: ReadonlyMap<string, string>
-  /** Milliseconds of performance.now() since when all serve. */
-  readonly readyAt: number
   start(name: string): Promise<void>
   stop(name: string): Promise<void>
 }
@@ -87,7 +85,6 @@ export async function startServers(kind: ServerKind, arrangement: string): Promi
   }
   return {
     addresses,
-    readyAt: performance.now(),
     async start(name) {
       const joining = plans.find((one) => one.name === name)
       if (joining !== undefined) await start(joining, plans)

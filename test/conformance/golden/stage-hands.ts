@@ -14,9 +14,6 @@ export interface StageHands {
   after(one: Case): Promise<void>
 }
 
-/** Peers must have been connected for five seconds before etcd lets the membership change. */
-const settledMs = 6_000
-
 export function stageHands(group: string, stage: Stage, servers: Servers): StageHands {
   const ctl = async (...argv: string[]): Promise<string> => {
     const { stdout } = await runCommand({ argv }, bareCase, { ...stage, client: stage.hands })
@@ -44,7 +41,17 @@ export function stageHands(group: string, stage: Stage, servers: Servers): Stage
     for (const [id = '', , name = ''] of await members()) stage.captured.set(`ID_${name}`, id)
     await ctl('move-leader', `{{ID_m1}}`, `--endpoints=${clusterEndpoints}`)
     await until(isLedByOne)
-    if (group === 'member') await passed(servers.readyAt + settledMs - performance.now())
+    if (group === 'member') await untilChangeable()
+  }
+
+  /** Peers must have been connected for five seconds before etcd lets the membership change. */
+  async function untilChangeable(): Promise<void> {
+    let added = ''
+    await until(async () => {
+      added = await ctl('member', 'add', 'passing', `--peer-urls=${passingUrl}`, '--learner')
+      return added.startsWith('Member ')
+    })
+    await ctl('member', 'remove', /^Member +(\w+) added/.exec(added)?.[1] ?? '')
   }
 
   const beforeCase: Readonly<Record<string, () => Promise<void>>> = {
@@ -120,6 +127,8 @@ export function stageHands(group: string, stage: Stage, servers: Servers): Stage
 const clusterEndpoints = '127.0.0.1:24200,127.0.0.1:24201,127.0.0.1:24202'
 const m4Url = 'http://127.0.0.1:24223'
 const m4Endpoint = '127.0.0.1:24203'
+/** Of a member that never starts: nobody listens there. */
+const passingUrl = 'http://127.0.0.1:1'
 
 const attemptsMax = 1_000
 
@@ -127,5 +136,4 @@ const bareCase: Pick<Case, 'env'> = {
   env: { ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: '127.0.0.1:24200' },
 }
 
-const passed = (ms: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)))
+const passed = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
