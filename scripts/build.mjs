@@ -43,7 +43,7 @@ const next = path.join(dist, `.next-${process.pid}`)
 const lazyBuiltins = {
   name: 'lazy-builtins',
   setup(context) {
-    const names = /^(node:)?(child_process|crypto|fs\/promises|https?)$/
+    const names = /^(node:)?(child_process|crypto|fs\/promises|https?|tls)$/
     context.onResolve({ filter: names }, ({ path: name, namespace }) => {
       if (namespace === 'lazy') return { path: name, external: true }
       return { path: name.replace('node:', ''), namespace: 'lazy' }

@@ -1,12 +1,13 @@
 // answer.ts: reads from HTTP/2 how a call ended: from the first headers, which must be those of a
 // gRPC answer; from the trailers, which carry the status; or from the reset that came instead.
-import { constants, type IncomingHttpHeaders } from 'node:http2'
 import { isGrpcType } from './content-type.js'
+import type { Headers } from './h2/field-section.js'
+import { errorCode } from './h2/frame-types.js'
 import { percentDecoded } from './percent.js'
 import { isStatusCode, RpcError, Status, type StatusCode, statusOfHttp } from './status.js'
 
 /** An answer that is not gRPC at all (a proxy's error page, a web server), or undefined. */
-export function foreignAnswer(headers: IncomingHttpHeaders): RpcError | undefined {
+export function foreignAnswer(headers: Headers): RpcError | undefined {
   const http = Number(headers[':status'])
   const type = headers['content-type'] ?? ''
   if (http === 200 && isGrpcType(type)) return undefined
@@ -20,11 +21,11 @@ export function foreignAnswer(headers: IncomingHttpHeaders): RpcError | undefine
 }
 
 /** The error that trailers (or trailers-only headers) stand for; undefined for status OK. */
-export function errorOfTrailers(headers: IncomingHttpHeaders): RpcError | undefined {
+export function errorOfTrailers(headers: Headers): RpcError | undefined {
   const text = headers['grpc-status']
   if (text === '0') return undefined
   const message = headers['grpc-message']
-  const details = typeof message === 'string' ? percentDecoded(message) : ''
+  const details = message === undefined ? '' : percentDecoded(message)
   if (text === undefined) {
     return new RpcError(Status.internal, 'the server ended the call without a status')
   }
@@ -37,28 +38,28 @@ export function errorOfReset(code: number): RpcError {
   const name = resetNames[code] ?? String(code)
   const details = `stream terminated by RST_STREAM with error code: ${name}`
   return new RpcError(resetStatus[code] ?? Status.internal, details, {
-    unprocessed: code === constants.NGHTTP2_REFUSED_STREAM,
+    unprocessed: code === errorCode.refusedStream,
   })
 }
 
 const resetNames: Readonly<Record<number, string>> = {
-  [constants.NGHTTP2_NO_ERROR]: 'NO_ERROR',
-  [constants.NGHTTP2_PROTOCOL_ERROR]: 'PROTOCOL_ERROR',
-  [constants.NGHTTP2_INTERNAL_ERROR]: 'INTERNAL_ERROR',
-  [constants.NGHTTP2_FLOW_CONTROL_ERROR]: 'FLOW_CONTROL_ERROR',
-  [constants.NGHTTP2_STREAM_CLOSED]: 'STREAM_CLOSED',
-  [constants.NGHTTP2_FRAME_SIZE_ERROR]: 'FRAME_SIZE_ERROR',
-  [constants.NGHTTP2_REFUSED_STREAM]: 'REFUSED_STREAM',
-  [constants.NGHTTP2_CANCEL]: 'CANCEL',
-  [constants.NGHTTP2_COMPRESSION_ERROR]: 'COMPRESSION_ERROR',
-  [constants.NGHTTP2_ENHANCE_YOUR_CALM]: 'ENHANCE_YOUR_CALM',
-  [constants.NGHTTP2_INADEQUATE_SECURITY]: 'INADEQUATE_SECURITY',
+  [errorCode.none]: 'NO_ERROR',
+  [errorCode.protocol]: 'PROTOCOL_ERROR',
+  [errorCode.internal]: 'INTERNAL_ERROR',
+  [errorCode.flowControl]: 'FLOW_CONTROL_ERROR',
+  [errorCode.streamClosed]: 'STREAM_CLOSED',
+  [errorCode.frameSize]: 'FRAME_SIZE_ERROR',
+  [errorCode.refusedStream]: 'REFUSED_STREAM',
+  [errorCode.cancel]: 'CANCEL',
+  [errorCode.compression]: 'COMPRESSION_ERROR',
+  [errorCode.enhanceYourCalm]: 'ENHANCE_YOUR_CALM',
+  [errorCode.inadequateSecurity]: 'INADEQUATE_SECURITY',
 }
 
 /** Those that are not Internal. */
 const resetStatus: Readonly<Record<number, StatusCode>> = {
-  [constants.NGHTTP2_REFUSED_STREAM]: Status.unavailable,
-  [constants.NGHTTP2_CANCEL]: Status.canceled,
-  [constants.NGHTTP2_ENHANCE_YOUR_CALM]: Status.resourceExhausted,
-  [constants.NGHTTP2_INADEQUATE_SECURITY]: Status.permissionDenied,
+  [errorCode.refusedStream]: Status.unavailable,
+  [errorCode.cancel]: Status.canceled,
+  [errorCode.enhanceYourCalm]: Status.resourceExhausted,
+  [errorCode.inadequateSecurity]: Status.permissionDenied,
 }

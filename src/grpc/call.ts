@@ -1,12 +1,14 @@
 // call.ts: one call of a client from first to last: it waits for a connection, runs on it, runs
 // again on another when it is certain that no handler saw it, and ends exactly once. What is sent
 // and what becomes of the messages is its sink's business.
-import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
 import type { Clock, Timer } from '../platform/clock.js'
 import { errorOfReset, errorOfTrailers, foreignAnswer } from './answer.js'
 import type { Connection, RequestHead } from './connection.js'
 import { closingError, type Dialer, type Waiter } from './dialer.js'
 import { FrameReader } from './frame.js'
+import type { Headers } from './h2/field-section.js'
+import { errorCode } from './h2/frame-types.js'
+import type { Stream, StreamOwner, StreamReader } from './h2/stream.js'
 import type { Metadata } from './metadata.js'
 import { RpcError, Status } from './status.js'
 import { encodeTimeout } from './timeout.js'
@@ -38,7 +40,9 @@ export interface CallParts {
 
 export interface CallSink {
   /** The place to write the requests to. Comes again when the call is sent anew. */
-  onStream(stream: ClientHttp2Stream): void
+  onStream(stream: Stream): void
+  /** All that was written has gone, after a write() that said there was no room. */
+  onDrain(): void
   onMessage(message: Buffer): void
   /** The last event; undefined is status OK. `isLocal`: we ended it, not waiting for the peer. */
   onEnd(error: RpcError | undefined, isLocal: boolean): void
@@ -46,7 +50,7 @@ export interface CallSink {
   isReplayable(): boolean
 }
 
-export class Call implements Waiter {
+export class Call implements Waiter, StreamReader, StreamOwner {
   readonly isEager: boolean
   readonly #parts: CallParts
   readonly #path: string
@@ -55,7 +59,7 @@ export class Call implements Waiter {
   readonly #deadline: number | undefined // on the clock
   #timer: Timer | undefined
   #connection: Connection | undefined
-  #stream: ClientHttp2Stream | undefined
+  #stream: Stream | undefined
   #reader: FrameReader | undefined // from the first headers on
   #final: { error: RpcError | undefined } | undefined // the status, once it is here
   #isOver = false
@@ -89,19 +93,20 @@ export class Call implements Waiter {
   }
 
   start(connection: Connection): void {
+    let stream: Stream
     try {
-      const stream = connection.request(this.#head())
-      this.#connection = connection
-      this.#stream = stream
-      this.#reader = undefined
-      this.#final = undefined
-      this.#follow(stream)
-      this.#sink.onStream(stream)
-    } catch (error) {
-      // The session closed under our hands and will say so in a moment.
-      if (this.#stream === undefined) this.#unseen(error)
-      else this.end(new RpcError(Status.internal, 'the request cannot be sent', { cause: error }))
+      stream = connection.request(this.#head())
+    } catch (cause) {
+      const more = { cause, unprocessed: true }
+      this.end(new RpcError(Status.internal, 'the request cannot be sent', more))
+      return
     }
+    this.#connection = connection
+    this.#stream = stream
+    this.#reader = undefined
+    stream.reader = this
+    stream.owner = this
+    this.#sink.onStream(stream)
   }
 
   /** Ends the call from this side. */
@@ -135,100 +140,76 @@ export class Call implements Waiter {
     return { path: this.#path, timeout, metadata: this.#options.metadata }
   }
 
-  #follow(stream: ClientHttp2Stream): void {
-    stream.on('response', (headers, flags) => this.#onResponse(headers, flags))
-    stream.on('data', (piece: Buffer) => this.#onData(piece))
-    stream.on('trailers', (headers) => this.#onTrailers(headers))
-    stream.on('end', () => {
-      if (this.#final !== undefined) this.#finish(this.#final.error, false)
-    })
-    stream.on('close', () => this.#onClose(stream))
-    stream.on('error', ignore) // close follows and says the same
-  }
-
-  #onResponse(headers: IncomingHttpHeaders, flags: number): void {
+  onHead(headers: Headers): void {
     if (this.#isOver) return
     const foreign = foreignAnswer(headers)
     if (foreign !== undefined) {
       this.#finish(foreign, false)
       return
     }
-    const encoding = headers['grpc-encoding']
     const settings = {
       maxBytes: this.#parts.receiveMaxBytes,
-      encoding: typeof encoding === 'string' ? encoding : undefined,
+      encoding: headers['grpc-encoding'],
       side: 'client',
     } as const
     this.#reader = new FrameReader(settings, (message) => this.#sink.onMessage(message))
-    if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) this.#onTrailers(headers)
   }
 
-  #onData(piece: Buffer): void {
+  onData(piece: Buffer): void {
     if (this.#isOver) return
-    if (this.#reader === undefined) {
-      // node:http2 tells of headers a tick later than it hands over data.
-      process.nextTick(() => {
-        if (this.#reader !== undefined) this.#onData(piece)
-      })
-      return
-    }
-    const error = this.#reader.push(piece)
+    const error = this.#reader?.push(piece)
     if (error !== undefined) this.#finish(error, true)
   }
 
-  #onTrailers(headers: IncomingHttpHeaders): void {
-    if (this.#isOver) return
-    let error = errorOfTrailers(headers)
+  onTrailers(headers: Headers): void {
+    this.#final = { error: errorOfTrailers(headers) }
+  }
+
+  onEnd(): void {
+    let error = this.#final === undefined ? errorOfTrailers({}) : this.#final.error
     if (error === undefined && this.#reader?.isBetween === false) {
       error = new RpcError(Status.internal, 'unexpected EOF')
     }
-    this.#final = { error }
-    // A paused stream still holds messages; its end event comes after them.
-    const stream = this.#stream
-    if (stream === undefined || (!stream.isPaused() && stream.readableLength === 0)) {
-      this.#finish(error, false)
-    }
+    this.#finish(error, false)
   }
 
-  #onClose(stream: ClientHttp2Stream): void {
+  onDrain(): void {
+    this.#sink.onDrain()
+  }
+
+  onSent(): void {}
+
+  /** Of the stream. An answer that is whole is still read, if its reader has paused. */
+  onClose(): void {
     const connection = this.#connection
-    connection?.release()
-    if (this.#isOver || connection === undefined) return
-    if (this.#final !== undefined) {
-      this.#finish(this.#final.error, false)
-      return
-    }
+    const stream = this.#stream
+    if (this.#isOver || connection === undefined || stream === undefined) return
+    if (stream.isRemoteDone) return
     if (this.#parts.dialer.isClosed) {
       this.end(closingError({ unprocessed: false }))
       return
     }
     const isSilent = this.#reader === undefined
-    if (!connection.wasReady && isSilent && connection.state !== 'ready') {
+    if (!connection.wasReady && isSilent) {
       // Sent on trust before the peer had said a word, and allowed to reach a handler twice.
       this.#forgetStream()
       this.#parts.dialer.serve(this)
       return
     }
-    const code = stream.rstCode ?? 0
-    const isRefused = code === constants.NGHTTP2_REFUSED_STREAM
-    const isBeyond = (stream.id ?? 0) > connection.lastStreamId
-    if (isSilent && (isRefused || isBeyond)) {
-      this.#unseen(errorOfReset(code))
-      return
-    }
-    this.#finish(connection.isLost ? lostError(connection) : errorOfReset(code), false)
+    const code = stream.resetCode
+    if (isSilent && code === errorCode.refusedStream) this.#unseen(errorOfReset(code))
+    else this.#finish(code === undefined ? lostError(connection) : errorOfReset(code), false)
   }
 
-  /** The call came back, or never left, and no handler saw it. */
-  #unseen(cause: unknown): void {
+  /** The call came back, and no handler saw it. */
+  #unseen(cause: RpcError): void {
     this.#forgetStream()
     this.#unseenCount++
     if (this.#unseenCount <= unseenMax && this.#sink.isReplayable()) {
       this.#parts.dialer.serve(this)
       return
     }
-    const details = cause instanceof RpcError ? cause.details : 'the connection takes no calls'
-    this.#finish(new RpcError(Status.unavailable, details, { cause, unprocessed: true }), false)
+    this.#finish(cause, false)
   }
 
   #forgetStream(): void {
@@ -243,10 +224,11 @@ export class Call implements Waiter {
     this.#options.signal?.removeEventListener('abort', this.#cancelled)
     this.#parts.dialer.forget(this)
     const stream = this.#stream
-    // Requests not yet sent interest nobody any more, nor do answers after an error of our own.
-    if (stream !== undefined && !stream.closed && (isLocal || !stream.writableFinished)) {
-      stream.close(constants.NGHTTP2_CANCEL)
+    // Neither requests not yet sent nor what may still come interest anybody any more.
+    if (stream?.isRemoteDone === false || stream?.isLocalDone === false) {
+      stream.reset(errorCode.cancel)
     }
+    stream?.resume() // what a pause still holds is dropped
     this.#sink.onEnd(error, isLocal)
   }
 }
@@ -257,5 +239,3 @@ function lostError(connection: Connection): RpcError {
   const details = `connection to ${name} lost: ${why}`
   return new RpcError(Status.unavailable, details, { cause: reason })
 }
-
-function ignore(): void {}

@@ -1,8 +1,8 @@
 // client-stream.ts: the streaming kinds, on top of a call: messages out with back-pressure,
 // messages in as an async iterable.
-import type { ClientHttp2Stream } from 'node:http2'
 import { Call, type CallOptions, type CallParts, type CallSink } from './call.js'
 import { frame, sendError } from './frame.js'
+import type { Stream } from './h2/stream.js'
 import { MessageQueue } from './message-queue.js'
 import { RpcError, Status } from './status.js'
 
@@ -34,7 +34,7 @@ export class OutgoingStream implements ClientStream, CallSink {
   readonly #sendMaxBytes: number
   readonly #queue: MessageQueue
   readonly #writers: Writer[] = [] // waiting for room
-  #stream: ClientHttp2Stream | undefined
+  #stream: Stream | undefined
   #sent: Buffer[] = [] // since the start, as long as the call may have to be sent anew
   #sentBytes = 0
   #isReplayable = true
@@ -70,7 +70,7 @@ export class OutgoingStream implements ClientStream, CallSink {
     const framed = frame(message)
     if (this.#stream === undefined || this.#isReplayable) this.#keep(framed)
     this.#stream?.write(framed)
-    if (this.#stream !== undefined && this.#stream.writableLength <= roomBytes) {
+    if (this.#stream !== undefined && this.#stream.queuedBytes <= roomBytes) {
       return Promise.resolve()
     }
     return new Promise((resolve, reject) => {
@@ -80,21 +80,25 @@ export class OutgoingStream implements ClientStream, CallSink {
 
   end(): void {
     this.#isHalfClosed = true
-    if (this.#end === undefined) this.#stream?.end()
+    if (this.#end === undefined) this.#stream?.end(undefined)
   }
 
   cancel(): void {
     this.#call.end(new RpcError(Status.canceled, 'context canceled'))
   }
 
-  onStream(stream: ClientHttp2Stream): void {
+  onStream(stream: Stream): void {
     this.#stream = stream
     if (this.#isPaused) stream.pause()
-    for (const framed of this.#sent) stream.write(framed)
+    stream.write(...this.#sent)
     if (this.#sentBytes > replayBytesMax) this.#dropReplay()
-    if (this.#isHalfClosed) stream.end()
-    stream.on('drain', () => this.#admit())
-    if (stream.writableLength <= roomBytes) this.#admit()
+    if (this.#isHalfClosed) stream.end(undefined)
+    if (stream.queuedBytes <= roomBytes) this.onDrain()
+  }
+
+  /** Of the stream: there is room again. */
+  onDrain(): void {
+    for (const writer of this.#writers.splice(0)) writer.resolve()
   }
 
   onMessage(message: Buffer): void {
@@ -124,10 +128,6 @@ export class OutgoingStream implements ClientStream, CallSink {
   #dropReplay(): void {
     this.#isReplayable = false
     this.#sent = []
-  }
-
-  #admit(): void {
-    for (const writer of this.#writers.splice(0)) writer.resolve()
   }
 
   #flow(to: { isPaused: boolean }): void {

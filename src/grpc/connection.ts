@@ -1,4 +1,4 @@
-// connection.ts: one HTTP/2 session of a client. Its life:
+// connection.ts: one HTTP/2 connection of a client. Its life:
 //
 //     dialing ──► open ──► ready ──► draining ──► closed
 //                                 (or closed from anywhere)
@@ -6,16 +6,14 @@
 // open: TCP, and TLS if there is any, stand. ready: the peer's SETTINGS arrived, so it speaks
 // HTTP/2 for sure. draining: the peer said GOAWAY; calls under way may finish, new ones go
 // elsewhere.
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  type OutgoingHttpHeaders,
-} from 'node:http2'
 import net from 'node:net'
 import tls from 'node:tls'
 import type { Clock } from '../platform/clock.js'
 import { type Address, addressText, type TlsOptions } from './address.js'
+import { ClientConnection } from './h2/client-connection.js'
+import type { HeaderField } from './h2/hpack-encoder.js'
+import { putOnSocket } from './h2/socket.js'
+import type { Stream } from './h2/stream.js'
 import { KeepAlive } from './keepalive.js'
 import type { Metadata } from './metadata.js'
 
@@ -26,10 +24,7 @@ import type { Metadata } from './metadata.js'
 const streamWindowBytes = 4 * 1024 * 1024
 
 /** For all calls of a connection together. */
-const sessionWindowBytes = 16 * 1024 * 1024
-
-/** Stream ids are odd, of 31 bits, and never used twice: a connection wears out. */
-const requestsMax = 2 ** 30 - 1
+const connectionWindowBytes = 16 * 1024 * 1024
 
 export interface ConnectionOptions {
   readonly address: Address
@@ -50,6 +45,8 @@ export interface RequestHead {
 export interface ConnectionWatcher {
   onOpen(connection: Connection): void
   onReady(connection: Connection): void
+  /** It has room for calls, after it had none. */
+  onRoom(connection: Connection): void
   onDraining(connection: Connection): void
   /** The last thing that is told. `error` is what ended it, if anything but us. */
   onClosed(connection: Connection, error: unknown): void
@@ -60,165 +57,132 @@ export class Connection {
   readonly name: string
   state: 'dialing' | 'open' | 'ready' | 'draining' | 'closed' = 'dialing'
   wasReady = false
-  /** Set by GOAWAY: streams above this id were never looked at. */
-  lastStreamId = Number.MAX_SAFE_INTEGER
   /** What ended it or is about to. */
   reason: unknown
   readonly #options: ConnectionOptions
   readonly #watcher: ConnectionWatcher
-  readonly #session: ClientHttp2Session
+  readonly #socket: net.Socket
   readonly #keepAlive: KeepAlive
-  readonly #authority: string
-  #calls = 0
-  #requests = 0
+  /** Of every request the first ones. */
+  readonly #fields: readonly HeaderField[]
+  /** From open on. */
+  #http: ClientConnection | undefined
 
   constructor(options: ConnectionOptions, watcher: ConnectionWatcher) {
     this.#options = options
     this.#watcher = watcher
     this.address = options.address
     this.name = addressText(options.address)
-    this.#authority = 'path' in options.address ? 'localhost' : this.name
+    this.#fields = [
+      [':method', 'POST'],
+      [':scheme', options.tls === undefined ? 'http' : 'https'],
+      [':authority', 'path' in options.address ? 'localhost' : this.name],
+    ]
     const socket = dial(options.address, options.tls)
-    this.#session = newSession(socket)
+    this.#socket = socket
     this.#keepAlive = new KeepAlive({
       clock: options.clock,
       timeMs: options.keepaliveTimeMs,
       timeoutMs: options.keepaliveTimeoutMs,
       bytesRead: () => socket.bytesRead,
-      ping: () => this.#session.ping(() => {}),
-      isWanted: () => this.#calls > 0,
+      ping: () => this.#http?.ping(),
+      isWanted: () => this.#http !== undefined && this.#http.streamCount > 0,
       onDead: () => this.close(new Error('keepalive ping failed to receive ACK within timeout')),
     })
-    this.#follow()
-    this.#followSocket(socket)
+    socket.setNoDelay(true)
+    socket.once(options.tls === undefined ? 'connect' : 'secureConnect', () => this.#open())
+    socket.on('error', (error) => {
+      this.reason ??= error
+    })
+    // A server that says nothing more answers nothing more.
+    socket.once('end', () => socket.destroy())
+    socket.once('close', () => this.#closed())
   }
 
-  /** Throws if the session takes no more calls. The caller must end the request. */
-  request({ path, timeout, metadata }: RequestHead): ClientHttp2Stream {
-    const headers: OutgoingHttpHeaders = {
-      ':method': 'POST',
-      ':scheme': this.#options.tls === undefined ? 'http' : 'https',
-      ':authority': this.#authority,
-      ':path': path,
-      'content-type': 'application/grpc',
-      te: 'trailers',
-      'user-agent': this.#options.userAgent,
-    }
-    if (timeout !== undefined) headers['grpc-timeout'] = timeout
-    if (metadata !== undefined) Object.assign(headers, metadata)
-    const stream = this.#session.request(headers)
-    this.#calls++
-    this.#requests++
-    if (this.#requests === requestsMax) {
-      this.state = 'draining'
-      this.#watcher.onDraining(this)
-    }
+  /** There has to be room. Throws a TypeError for metadata that HTTP does not allow. */
+  request({ path, timeout, metadata }: RequestHead): Stream {
+    const fields: HeaderField[] = [
+      ...this.#fields,
+      [':path', path],
+      ['content-type', 'application/grpc'],
+      ['te', 'trailers'],
+      ['user-agent', this.#options.userAgent],
+    ]
+    if (timeout !== undefined) fields.push(['grpc-timeout', timeout])
+    if (metadata !== undefined) fields.push(...Object.entries(metadata))
+    if (this.#http === undefined) throw new Error(`no connection to ${this.name} yet`)
+    const stream = this.#http.open(fields)
     this.#keepAlive.wake()
     return stream
   }
 
-  /** A stream that request() gave is closed. */
-  release(): void {
-    this.#calls--
-    if (this.state === 'draining' && this.#calls === 0) this.#session.close()
-  }
-
   /** Takes no new calls; closes when those under way are over. */
   drain(): void {
-    if (this.state === 'closed') return
-    this.state = 'draining'
-    if (this.#calls === 0) this.#session.close()
+    this.#http?.drain()
   }
 
-  /** False once the session is closing, even before its events say so. */
+  /** A call may be started now. */
+  get hasRoom(): boolean {
+    return this.takesCalls && this.#http?.hasRoom === true
+  }
+
+  /** False when no call will be started any more, even before events say so. */
   get takesCalls(): boolean {
-    return !this.#session.destroyed && !this.#session.closed
-  }
-
-  /** The connection is gone, and every call on it. */
-  get isLost(): boolean {
-    return this.#session.destroyed
+    return !this.#socket.destroyed && this.#http?.takesStreams !== false
   }
 
   close(reason?: unknown): void {
     this.reason ??= reason
-    this.#session.destroy()
+    this.#socket.destroy()
   }
 
-  #follow(): void {
-    const watcher = this.#watcher
-    const session = this.#session
-    session.once('connect', () => {
-      if (session.destroyed) return
-      session.setLocalWindowSize(sessionWindowBytes)
-      this.state = 'open'
-      watcher.onOpen(this)
+  #open(): void {
+    this.#http = putOnSocket(this.#socket, (transport) => {
+      return new ClientConnection(transport, {
+        streamWindowBytes,
+        connectionWindowBytes,
+        onReady: () => this.#ready(),
+        onRoom: () => this.#watcher.onRoom(this),
+        onDraining: () => this.#drains(),
+        onGoaway: (code, debug) => {
+          const text = debug.length === 0 ? '' : `, ${debug.toString('latin1')}`
+          this.reason ??= new Error(`the server said GOAWAY with code ${code}${text}`)
+        },
+        onFault: (fault) => {
+          this.reason ??= fault
+        },
+      })
     })
-    session.once('remoteSettings', () => {
-      if (this.state !== 'open') return
-      this.state = 'ready'
-      this.wasReady = true
-      watcher.onReady(this)
-    })
-    session.on('goaway', (code: number, lastStreamId: number, data?: Buffer) => {
-      this.lastStreamId = Math.min(this.lastStreamId, lastStreamId)
-      const text = data === undefined || data.length === 0 ? '' : `, ${data.toString('latin1')}`
-      if (code !== 0) this.reason ??= new Error(`the server said GOAWAY with code ${code}${text}`)
-      if (this.state === 'closed') return
-      this.state = 'draining'
-      watcher.onDraining(this)
-    })
-    session.on('error', (error) => {
-      this.reason ??= error
-    })
-    session.once('close', () => this.#closed())
+    this.state = 'open'
+    this.#watcher.onOpen(this)
   }
 
-  /**
-   * A session takes a TLS alert that follows the handshake (no client certificate, in TLS 1.3) for
-   * its end but never says so, and leaves the socket open. The socket knows.
-   */
-  #followSocket(socket: net.Socket): void {
-    socket.on('error', (error) => {
-      this.reason ??= error
-      socket.destroy()
-    })
-    socket.once('close', () => {
-      this.#session.destroy()
-      this.#closed()
-    })
+  #ready(): void {
+    if (this.state !== 'open') return
+    this.state = 'ready'
+    this.wasReady = true
+    this.#watcher.onReady(this)
+  }
+
+  #drains(): void {
+    if (this.state === 'closed') return
+    this.state = 'draining'
+    this.#watcher.onDraining(this)
   }
 
   #closed(): void {
-    if (this.state === 'closed') return
     this.state = 'closed'
     this.#keepAlive.stop()
     this.#watcher.onClosed(this, this.reason)
   }
 }
 
-function newSession(socket: net.Socket): ClientHttp2Session {
-  // The URL only satisfies connect(); the socket exists and every request names its authority.
-  return connect('http://localhost', {
-    createConnection: () => socket,
-    settings: { enablePush: false, initialWindowSize: streamWindowBytes },
-    // Until SETTINGS arrive; the default of 100 would hold calls back for no reason.
-    peerMaxConcurrentStreams: 2 ** 31 - 1,
-    // In MB. The windows above are the real bound; the default of 10 refuses large requests.
-    maxSessionMemory: 4096,
-  })
-}
-
 function dial(address: Address, options: TlsOptions | undefined): net.Socket {
   const at = 'path' in address ? { path: address.path } : { host: address.host, port: address.port }
-  if (options === undefined) {
-    const socket = net.connect(at)
-    socket.setNoDelay(true)
-    return socket
-  }
+  if (options === undefined) return net.connect(at)
   const host = 'path' in address ? 'localhost' : address.host
   const name = options.serverName ?? host
-  const socket = tls.connect({
+  return tls.connect({
     ...at,
     ALPNProtocols: ['h2'],
     minVersion: 'TLSv1.2',
@@ -229,6 +193,4 @@ function dial(address: Address, options: TlsOptions | undefined): net.Socket {
     ...(options.cert === undefined ? {} : { cert: options.cert }),
     ...(options.key === undefined ? {} : { key: options.key }),
   })
-  socket.setNoDelay(true)
-  return socket
 }

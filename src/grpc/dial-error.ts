@@ -2,6 +2,7 @@
 // mistakes (nothing listens there, TLS where there is none, none where there is) look alike in
 // what the libraries throw, so each gets its own sentence; the original stays as the cause.
 import { type Address, addressText } from './address.js'
+import { ConnectionFault } from './h2/faults.js'
 
 export function dialError(address: Address, error: unknown, usesTls: boolean): Error {
   return new Error(`${addressText(address)}: ${reason(error, usesTls)}`, { cause: error })
@@ -17,7 +18,7 @@ function reason(error: unknown, usesTls: boolean): string {
   if (code === 'ECONNRESET' || code === 'EPIPE') {
     return usesTls ? 'connection reset' : `connection reset${needsTls}`
   }
-  if (code === 'ERR_HTTP2_ERROR' || code === 'ERR_HTTP2_SESSION_ERROR') {
+  if (error instanceof ConnectionFault) {
     return usesTls ? 'does not speak HTTP/2' : `does not speak HTTP/2${needsTls}`
   }
   if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) return `TLS failed: ${sslReason(error)}`

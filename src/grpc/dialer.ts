@@ -82,7 +82,7 @@ export class Dialer {
     }
     // A connection may be gone before its close event says so.
     if (this.#current?.takesCalls === false) this.#lose(this.#current)
-    if (this.#current !== undefined) {
+    if (this.#waiters.size === 0 && this.#current?.hasRoom === true) {
       waiter.start(this.#current)
       return
     }
@@ -92,6 +92,7 @@ export class Dialer {
       return
     }
     this.#waiters.add(waiter)
+    if (this.#current !== undefined) return // onRoom() tells of its turn
     if (!this.#isRound) this.#dialWhenDue()
     else if (waiter.isEager) this.#startEager()
   }
@@ -152,6 +153,7 @@ export class Dialer {
   readonly #watcher: ConnectionWatcher = {
     onOpen: () => this.#startEager(),
     onReady: (connection) => this.#win(connection),
+    onRoom: (connection) => this.#start(connection),
     onDraining: (connection) => this.#lose(connection),
     onClosed: (connection, error) => {
       this.#connections.delete(connection)
@@ -165,12 +167,19 @@ export class Dialer {
   #startEager(): void {
     for (const connection of this.#attempts.keys()) {
       if (connection.state !== 'open' || !connection.takesCalls) continue
-      for (const waiter of this.#waiters) {
-        if (!waiter.isEager) continue
-        this.#waiters.delete(waiter)
-        waiter.start(connection)
-      }
+      this.#start(connection)
       return
+    }
+  }
+
+  /** Calls that wait, in their order and as long as there is room. */
+  #start(connection: Connection): void {
+    const isTrusted = connection === this.#current
+    for (const waiter of this.#waiters) {
+      if (!isTrusted && !waiter.isEager) continue
+      if (!connection.hasRoom) return
+      this.#waiters.delete(waiter)
+      waiter.start(connection)
     }
   }
 
@@ -184,9 +193,7 @@ export class Dialer {
     this.#failedRounds = 0
     this.everConnected = true
     this.#current = connection
-    const waiters = [...this.#waiters]
-    this.#waiters.clear()
-    for (const waiter of waiters) waiter.start(connection)
+    this.#start(connection)
   }
 
   #fail(connection: Connection, error: unknown): void {

@@ -6,11 +6,11 @@ import type net from 'node:net'
 import tls from 'node:tls'
 import type { Clock } from '../platform/clock.js'
 import type { Log } from '../platform/log.js'
-import type { Connection } from './h2/connection.js'
 import type { ConnectionFault } from './h2/faults.js'
 import { errorCode } from './h2/frame-types.js'
+import { ServerConnection } from './h2/server-connection.js'
 import { unlimited } from './h2/settings.js'
-import { connectionOn } from './h2/socket.js'
+import { putOnSocket } from './h2/socket.js'
 import type { Stream } from './h2/stream.js'
 import { KeepAlive } from './keepalive.js'
 import { Outlet } from './outlet.js'
@@ -87,7 +87,7 @@ interface WaitingAnswer {
 export class ServerSession {
   readonly peer: Peer
   readonly socket: net.Socket
-  readonly #connection: Connection
+  readonly #connection: ServerConnection
   readonly #options: ServerSessionOptions
   readonly #keepAlive: KeepAlive
   #calls = 0
@@ -107,19 +107,20 @@ export class ServerSession {
     // What waits in this process has not left yet.
     this.#bytesWritten = () => socket.bytesWritten - socket.writableLength
     this.peer = peerOf(socket)
-    this.#connection = connectionOn(socket, {
+    const own = {
       streamsMax: options.maxConcurrentStreams ?? unlimited,
       streamWindowBytes,
       connectionWindowBytes: sessionWindowBytes,
       headerListBytesMax,
       clock: options.clock,
-      onStream: (stream) => listener.onStream(stream, this),
+      onStream: (stream: Stream) => listener.onStream(stream, this),
       onPing: () => this.#onPing(),
-      onFault: (fault) => this.#onFault(fault),
-      onClose: () => {
-        this.#stopTimers()
-        listener.onClose(this)
-      },
+      onFault: (fault: ConnectionFault) => this.#onFault(fault),
+    }
+    this.#connection = putOnSocket(socket, (transport) => new ServerConnection(transport, own))
+    socket.on('close', () => {
+      this.#stopTimers()
+      listener.onClose(this)
     })
     const ping = () => this.#connection.ping()
     this.#keepAlive = new KeepAlive({

@@ -1,7 +1,7 @@
 // unary-call.ts: one request, one answer, on top of a call.
-import type { ClientHttp2Stream } from 'node:http2'
 import { Call, type CallOptions, type CallParts, type CallSink } from './call.js'
 import { frame, sendError } from './frame.js'
+import type { Stream } from './h2/stream.js'
 import { RpcError, Status } from './status.js'
 
 export function unaryCall(
@@ -35,9 +35,11 @@ class UnarySink implements CallSink {
     this.#reject = reject
   }
 
-  onStream(stream: ClientHttp2Stream): void {
-    stream.end(this.#request)
+  onStream(stream: Stream): void {
+    stream.writeLast(this.#request)
   }
+
+  onDrain(): void {}
 
   onMessage(message: Buffer): void {
     this.#answer = message

@@ -1,5 +1,5 @@
-// field-section.ts: the headers or the trailers of a request, put together field by field, and
-// whether RFC 9113 §8 lets a request have them.
+// field-section.ts: the headers or the trailers of a request or an answer, put together field by
+// field, and whether RFC 9113 §8 lets it have them.
 import { type Field, pseudoBit } from './field.js'
 
 /** Names are in lower case. The object has no prototype: any name may be asked for. */
@@ -99,11 +99,12 @@ const single: ReadonlySet<string> = new Set([
   'x-content-type-options',
 ])
 
-const { method, scheme, path, authority } = pseudoBit
+const { method, scheme, path, authority, status } = pseudoBit
 
 /** Why a request with these headers is malformed; undefined if it is not. */
 export function requestFault({ headers, pseudo, fault }: FieldSection): string | undefined {
   if (fault !== undefined) return fault
+  if ((pseudo & status) !== 0) return ':status in a request'
   if ((pseudo & method) === 0) return 'no :method'
   if (headers[':method'] === 'CONNECT') {
     return (pseudo & ~method) === authority ? undefined : 'CONNECT is to an :authority alone'
@@ -113,7 +114,14 @@ export function requestFault({ headers, pseudo, fault }: FieldSection): string |
   return headers[':path'] === '' ? 'an empty :path' : undefined
 }
 
-/** Why a request with these trailers is malformed. */
+/** Why an answer with these headers is malformed. */
+export function answerFault({ headers, pseudo, fault }: FieldSection): string | undefined {
+  if (fault !== undefined) return fault
+  if (pseudo !== status) return ':status alone is of answers'
+  return /^\d{3}$/.test(headers[':status'] ?? '') ? undefined : 'a :status that is no number'
+}
+
+/** Why a request or an answer with these trailers is malformed. */
 export function trailersFault({ pseudo, fault }: FieldSection): string | undefined {
   return fault ?? (pseudo === 0 ? undefined : 'pseudo header fields in trailers')
 }

@@ -7,15 +7,16 @@ export interface Field {
   readonly value: string
   /** As tables and limits count: RFC 7541 §4.1. */
   readonly size: number
-  /** For a pseudo header of requests its bit, otherwise 0. */
+  /** For a pseudo header its bit, otherwise 0. */
   readonly pseudo: number
-  /** Why no request may have a field of this name, whatever its value. */
+  /** Why nobody may send a field of this name, whatever its value. */
   readonly nameFault: string | undefined
-  /** Why no request may have this field. */
+  /** Why nobody may send this field. */
   readonly fault: string | undefined
 }
 
-export const pseudoBit = { method: 1, scheme: 2, path: 4, authority: 8 } as const
+/** The last is of answers, the others are of requests. */
+export const pseudoBit = { method: 1, scheme: 2, path: 4, authority: 8, status: 16 } as const
 
 /** What a field costs beside its bytes. */
 export const fieldOverheadBytes = 32
@@ -41,6 +42,7 @@ const pseudoBits: ReadonlyMap<string, number> = new Map([
   [':scheme', pseudoBit.scheme],
   [':path', pseudoBit.path],
   [':authority', pseudoBit.authority],
+  [':status', pseudoBit.status],
 ])
 
 /** The rest of what HTTP/1.1 says about a connection; it has no place in HTTP/2. */

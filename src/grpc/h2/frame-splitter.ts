@@ -1,6 +1,7 @@
-// frame-splitter.ts: cuts what a client sends into frames, preface first. A frame that arrives
-// whole in one piece is handed on as a place in that piece, without a copy; of others the parts are
-// put together, in a buffer of the frame's own: what reads the payload may keep views of it.
+// frame-splitter.ts: cuts what a peer sends into frames; a client says its preface first. A frame
+// that arrives whole in one piece is handed on as a place in that piece, without a copy; of others
+// the parts are put together, in a buffer of the frame's own: what reads the payload may keep views
+// of it.
 import { protocolFault, sizeFault } from './faults.js'
 import { frameHeadBytes, framePayloadMax } from './frame-types.js'
 
@@ -15,18 +16,25 @@ export interface FrameHead {
 /** The payload is `bytes` from `from` to `end`. False: no more frames are wanted. */
 export type OnFrame = (head: FrameHead, bytes: Buffer, from: number, end: number) => boolean
 
+export interface FrameSplitterOptions {
+  /** The preface comes first. */
+  readonly isGreeted: boolean
+  readonly onFrame: OnFrame
+}
+
 export class FrameSplitter {
   readonly #onFrame: OnFrame
   /** Of the preface. */
-  #greeted = 0
+  #greeted: number
   readonly #head = Buffer.allocUnsafe(frameHeadBytes)
   #headFill = 0
   /** The payload being put together. */
   #payload: Buffer | undefined
   #payloadFill = 0
 
-  constructor(onFrame: OnFrame) {
+  constructor({ isGreeted, onFrame }: FrameSplitterOptions) {
     this.#onFrame = onFrame
+    this.#greeted = isGreeted ? 0 : preface.length
   }
 
   push(piece: Buffer): void {

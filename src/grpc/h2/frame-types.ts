@@ -42,6 +42,7 @@ export const errorCode = {
   cancel: 8,
   compression: 9,
   enhanceYourCalm: 11,
+  inadequateSecurity: 12,
 } as const
 
 export type ErrorCode = (typeof errorCode)[keyof typeof errorCode]

@@ -1,6 +1,5 @@
-// hpack-encoder.ts: writes the header blocks of a server's answers (RFC 7541 §6). A gRPC server
-// says the same few things over and over, so a field goes into the table the first time, and is
-// one byte from then on.
+// hpack-encoder.ts: writes header blocks (RFC 7541 §6). Either end of gRPC says the same few things
+// over and over, so a field goes into the table the first time, and is one byte from then on.
 //
 // The table is filled once and then left: nothing that would push another field out goes in. So the
 // encoder needs no copy of it, only in which order things went in: the newest has the number 62.
@@ -15,6 +14,7 @@ const changing: ReadonlySet<string> = new Set([
   'date',
   'etag',
   'grpc-message',
+  'grpc-timeout',
   'last-modified',
 ])
 
@@ -33,13 +33,13 @@ interface KnownBlock {
 }
 
 export class HpackEncoder {
-  /** Of the client's table. We do not ask for more than every client has. */
+  /** Of the peer's table. We do not ask for more than every client has. */
   #tableBytesMax = defaultTableBytes
   #tableBytes = 0
   /** By name and value: how many went into the table before. */
   readonly #earlier = new Map<string, Map<string, number>>()
   #count = 0
-  /** The client has to be told that its table was emptied, and of its new size. */
+  /** The peer has to be told that its table was emptied, and of its new size. */
   #isResized = false
   /** Blocks of numbers only, by the array that was asked for; emptied when numbers change. */
   #known: KnownBlock[] = []
@@ -47,9 +47,10 @@ export class HpackEncoder {
   #turn = 0
 
   /**
-   * Every block must be sent, in the order in which they were made: the client's table follows
+   * Every block must be sent, in the order in which they were made: the peer's table follows
    * them. Who often needs the same block passes the same array, unchanged, and gets the same bytes,
-   * which nobody may change. Names and values must be what HTTP allows, a character a byte.
+   * which nobody may change. Names and values must be what HTTP allows, a character a byte: others
+   * are thrown as a TypeError, and nothing is to be sent.
    */
   encode(fields: readonly HeaderField[]): Buffer {
     for (const known of this.#known) if (known.fields === fields) return known.block
@@ -58,18 +59,28 @@ export class HpackEncoder {
     const block = Buffer.allocUnsafe(sizeMax)
     let at = this.#isResized ? this.#sizeUpdates(block) : 0
     const start = at
-    for (const field of fields) at = this.#field(block, at, field)
+    try {
+      for (const field of fields) at = this.#field(block, at, field)
+    } catch (error) {
+      this.#empty() // what fields before it put there will not be said
+      throw error
+    }
     const written = block.subarray(0, at)
     // A byte a field: numbers, and nothing that is to be said once only.
     if (start === 0 && at === fields.length) this.#remember(fields, written)
     return written
   }
 
-  /** The client's SETTINGS_HEADER_TABLE_SIZE. */
+  /** The peer's SETTINGS_HEADER_TABLE_SIZE. */
   limitTable(bytes: number): void {
     const size = Math.min(bytes, defaultTableBytes)
     if (size === this.#tableBytesMax) return
     this.#tableBytesMax = size
+    this.#empty()
+  }
+
+  /** Begins the table anew. */
+  #empty(): void {
     this.#isResized = true
     this.#tableBytes = 0
     this.#count = 0
@@ -110,7 +121,7 @@ export class HpackEncoder {
     return earlier === undefined ? undefined : dynamicStart + this.#count - 1 - earlier
   }
 
-  /** Whether the field goes into the client's table. */
+  /** Whether the field goes into the peer's table. */
   #enter(name: string, value: string): boolean {
     const size = name.length + value.length + fieldOverheadBytes
     if (changing.has(name) || name.endsWith('-bin') || size > tableFieldBytesMax) return false

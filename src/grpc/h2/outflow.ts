@@ -21,6 +21,9 @@ const pendingBytesMax = 256 * 1024
 
 const nothing = Buffer.alloc(0)
 
+// Taken now: fake timers that a test puts in its place later are to stop the test's code alone.
+const { nextTick } = process
+
 export interface OutflowOptions {
   readonly sink: Sink
   /** The stream's own side is done: END_STREAM went. */
@@ -43,9 +46,20 @@ export class Outflow {
     this.#onEnded = onEnded
   }
 
-  /** Bytes that the client has not taken from us. */
+  /** Bytes that the peer has not taken from us. */
   get pendingBytes(): number {
     return this.#sink.pendingBytes + this.#frames.size
+  }
+
+  /** So much waits for the socket that nothing more should be begun before it has proceeded. */
+  get isFull(): boolean {
+    return this.pendingBytes > pendingBytesMax
+  }
+
+  /** What stands before all frames. */
+  greet(preface: Uint8Array): void {
+    this.#frames.put(preface)
+    this.#flushSoon()
   }
 
   /** A frame of the connection's own, at once. */
@@ -61,7 +75,7 @@ export class Outflow {
     this.#flushSoon()
   }
 
-  /** The client's table of header fields takes this from now on. */
+  /** The peer's table of header fields takes this from now on. */
   limitTable(bytes: number): void {
     this.#encoder.limitTable(bytes)
   }
@@ -78,7 +92,7 @@ export class Outflow {
     const size = 5 + message.length
     if (stream.hasSentHeaders || size > framePayloadMax) return false
     if (size > stream.sendWindow || size > this.#window || this.#ring.size > 0) return false
-    if (this.#isFull) return false
+    if (this.isFull) return false
     stream.hasSentHeaders = true
     stream.isEnding = true
     this.#window -= size
@@ -138,12 +152,8 @@ export class Outflow {
     this.#ring.clear()
   }
 
-  get #isFull(): boolean {
-    return this.pendingBytes > pendingBytesMax
-  }
-
   get #isBlocked(): boolean {
-    return this.#window <= 0 || this.#isFull
+    return this.#window <= 0 || this.isFull
   }
 
   /** One frame of data, or the end. True: there is more that the stream's window lets through. */
@@ -151,8 +161,13 @@ export class Outflow {
     if (stream.queuedBytes > 0) {
       const room = Math.min(framePayloadMax, stream.sendWindow, this.#window)
       if (room <= 0) return false
-      this.#sendData(stream, Math.min(room, stream.queuedBytes))
+      const isLast = stream.queuedBytes <= room && stream.isEnding && stream.trailers === undefined
+      this.#sendData(stream, Math.min(room, stream.queuedBytes), isLast ? flag.endStream : 0)
       if (stream.queuedBytes > 0) return stream.sendWindow > 0
+      if (isLast) {
+        this.#ended(stream)
+        return false
+      }
     }
     if (stream.isEnding) this.#sendEnd(stream)
     else if (stream.wantsDrain) {
@@ -162,9 +177,9 @@ export class Outflow {
     return false
   }
 
-  #sendData(stream: Stream, size: number): void {
+  #sendData(stream: Stream, size: number, flags: number): void {
     const { queue } = stream
-    this.#frames.head(frameType.data, 0, stream.id, size)
+    this.#frames.head(frameType.data, flags, stream.id, size)
     stream.queuedBytes -= size
     stream.sendWindow -= size
     this.#window -= size
@@ -217,7 +232,7 @@ export class Outflow {
   #flushSoon(): void {
     if (this.#isFlushDue) return
     this.#isFlushDue = true
-    process.nextTick(this.#flushNow)
+    nextTick(this.#flushNow)
   }
 
   readonly #flushNow = (): void => {

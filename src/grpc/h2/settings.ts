@@ -16,18 +16,26 @@ const entryBytes = 6
 /** HTTP/2 has seven settings, extensions a few more; nobody has a reason to send hundreds. */
 const entriesMax = 32
 
-/** What a client wants of a server. Others of its settings are about what servers do not do. */
+/** What a peer wants of us. */
 export interface PeerSettings {
   readonly headerTableBytes: number
   /** The smallest of the frame's sizes, and of the one before it: the table was cut to that. */
   readonly headerTableBytesLeast: number
   readonly streamWindowBytes: number
+  /** Of those that we open, at once. */
+  readonly streamsMax: number
+  /** It takes part in pushing, or would; a server may not. */
+  readonly isPushing: boolean
 }
+
+export const unlimited = 2 ** 32 - 1
 
 export const defaultPeerSettings: PeerSettings = {
   headerTableBytes: 4096,
   headerTableBytesLeast: 4096,
   streamWindowBytes: defaultWindowBytes,
+  streamsMax: unlimited,
+  isPushing: false,
 }
 
 /** The settings as they are after a frame; a later entry overrules an earlier one. */
@@ -40,7 +48,7 @@ export function settingsAfter(
   const size = end - from
   if (size % entryBytes !== 0) throw sizeFault('SETTINGS', size)
   if (size > entriesMax * entryBytes) throw flood('settings')
-  let { headerTableBytes, streamWindowBytes } = before
+  let { headerTableBytes, streamWindowBytes, streamsMax, isPushing } = before
   let headerTableBytesLeast = headerTableBytes
   for (let at = from; at < end; at += entryBytes) {
     const value = bytes.readUInt32BE(at + 2)
@@ -51,6 +59,10 @@ export function settingsAfter(
         break
       case settingId.enablePush:
         if (value > 1) throw protocolFault(`ENABLE_PUSH ${value}`)
+        isPushing = value === 1
+        break
+      case settingId.maxConcurrentStreams:
+        streamsMax = value
         break
       case settingId.initialWindowSize:
         if (value > largest31) throw windowFault('new streams')
@@ -61,26 +73,25 @@ export function settingsAfter(
           throw protocolFault(`MAX_FRAME_SIZE ${value}`)
         }
         break // larger frames than all take are of no use here
-      default: // not for a server, or unknown: to be ignored
+      default: // unknown, or a list of headers that is far longer than ours: to be ignored
     }
   }
-  return { headerTableBytes, headerTableBytesLeast, streamWindowBytes }
+  return { headerTableBytes, headerTableBytesLeast, streamWindowBytes, streamsMax, isPushing }
 }
 
-export const unlimited = 2 ** 32 - 1
-
 export interface OwnSettings {
-  /** At once. `unlimited` is not said. */
+  /** Of those that the peer opens, at once. `unlimited` is not said. */
   readonly streamsMax: number
   readonly streamWindowBytes: number
   readonly headerListBytesMax: number
 }
 
-export function settingsPayload(own: OwnSettings): Buffer {
+export function settingsPayload(own: OwnSettings, side: 'client' | 'server'): Buffer {
   const entries: (readonly [id: number, value: number])[] = [
     [settingId.initialWindowSize, own.streamWindowBytes],
     [settingId.maxHeaderListSize, own.headerListBytesMax],
   ]
+  if (side === 'client') entries.push([settingId.enablePush, 0])
   if (own.streamsMax < unlimited) entries.push([settingId.maxConcurrentStreams, own.streamsMax])
   const payload = Buffer.alloc(entries.length * entryBytes)
   entries.forEach(([id, value], i) => {

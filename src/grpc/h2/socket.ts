@@ -1,27 +1,30 @@
-// socket.ts: puts a connection of HTTP/2 on a socket, which it then has to itself.
+// socket.ts: puts an end of an HTTP/2 connection on a socket, which it then has to itself.
 import type { Socket } from 'node:net'
-import { Connection, type ConnectionOptions, type Transport } from './connection.js'
+import type { Transport } from './link.js'
 
 // Taken now: fake timers that a test puts in its place later are to stop the test's code alone.
 const { setImmediate } = globalThis
 
-export interface SocketOptions extends ConnectionOptions {
-  /** Told once, when the socket is closed. */
-  onClose(): void
+/** Either end of a connection. */
+export interface SocketEnd {
+  receive(piece: Buffer): void
+  drained(): void
+  closed(): void
 }
 
-export function connectionOn(socket: Socket, options: SocketOptions): Connection {
-  const drained = () => connection.drained()
-  const connection: Connection = new Connection(new SocketTransport(socket, drained), options)
-  socket.on('data', (piece: Buffer) => connection.receive(piece))
+/** `make` gets the way out. */
+export function putOnSocket<End extends SocketEnd>(
+  socket: Socket,
+  make: (transport: Transport) => End,
+): End {
+  const drained = () => end.drained()
+  const end = make(new SocketTransport(socket, drained))
+  socket.on('data', (piece: Buffer) => end.receive(piece))
   socket.on('drain', drained)
-  socket.on('error', ignore) // whoever accepted the socket says so; the end is told by close
-  socket.on('close', () => {
-    connection.closed()
-    options.onClose()
-  })
+  socket.on('error', ignore) // whoever has the socket says so; the end is told by close
+  socket.on('close', () => end.closed())
   socket.resume()
-  return connection
+  return end
 }
 
 class SocketTransport implements Transport {

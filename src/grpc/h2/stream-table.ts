@@ -1,20 +1,9 @@
-// stream-table.ts: the streams of a connection: which are open, what comes for each, and what may
-// come. An error of a stream resets it and leaves the rest alone; what no connection survives is
-// thrown as a ConnectionFault.
-//
-// A stream is idle before its id was named, then in the table, then closed for ever; ids rise. So
-// the last id that was taken tells idle ones from closed ones, of which nothing is kept but the
-// latest numbers of those that we reset: their clients may not have heard of it yet.
-import type { Allowance } from './allowance.js'
-import {
-  ConnectionFault,
-  flood,
-  protocolFault,
-  sizeFault,
-  windowFault,
-  withoutPadding,
-} from './faults.js'
-import { requestFault, trailersFault } from './field-section.js'
+// stream-table.ts: the open streams of a connection, and what comes for each but headers. An error
+// of a stream resets it and leaves the rest alone; what no connection survives is thrown as a
+// ConnectionFault. What the two ends do differently are rules: server-streams.ts has those of the
+// end that takes streams, client-streams.ts those of the end that opens them.
+import { protocolFault, sizeFault, windowFault, withoutPadding } from './faults.js'
+import { trailersFault } from './field-section.js'
 import type { FrameHead } from './frame-splitter.js'
 import {
   defaultWindowBytes,
@@ -27,49 +16,51 @@ import {
 import type { HeaderBlock } from './header-blocks.js'
 import { Outflow, type Sink } from './outflow.js'
 import { ReceiveWindow } from './receive-window.js'
-import type { OwnSettings } from './settings.js'
 import { type Carrier, type Fields, Stream } from './stream.js'
 
-/** Reset by us, and still remembered: trailers on their way break no rule (RFC 9113 §5.1). */
-const resetIdsMax = 100
-
-export interface StreamTableOptions extends OwnSettings {
-  readonly connectionWindowBytes: number
-  onStream(stream: Stream): void
-  /** The last one was closed. */
-  onIdle(): void
-  onTooManyResets(): void
+export interface StreamRules {
+  /**
+   * What is held unread counts against the connection's window: it bounds all requests of a client
+   * together. Answers do not: whoever leaves one unread is not to hold up the others.
+   */
+  readonly isHeldCounted: boolean
+  /** What came to its end is read after its stream is closed. So are answers; requests are not. */
+  readonly readsOn: boolean
+  /** Whether a stream that is not open may be named: it was open, or the peer may think so. */
+  wasOpen(id: number): boolean
+  /** A frame of DATA without data. */
+  onEmptyData(): void
+  /** Data for a stream that was open. */
+  onLateData(id: number): void
+  /** Content was handed on, and more may come. */
+  onContent(stream: Stream): void
+  /** We reset it. */
+  onOwnReset(id: number): void
+  /** The peer reset one, or broke a rule so that we did. */
+  onPeerReset(): void
+  /** One is no longer open. */
+  onClosed(): void
 }
 
-export interface StreamTableParts {
-  readonly sink: Sink
-  /** Frames of DATA without data. */
-  readonly emptyFrames: Allowance
-  /** Calls that the client takes back, or has us give up by breaking their rules. */
-  readonly resets: Allowance
+export interface StreamTableOptions {
+  readonly streamWindowBytes: number
+  readonly connectionWindowBytes: number
 }
 
 export class StreamTable implements Carrier {
   readonly outflow: Outflow
-  /** New ones are turned away from now on. */
-  isRefusing = false
-  readonly #options: StreamTableOptions
-  readonly #resets: Allowance
-  readonly #emptyFrames: Allowance
+  readonly #rules: StreamRules
   readonly #streams = new Map<number, Stream>()
   /** Of all streams together. */
   readonly #receiveWindow: ReceiveWindow
-  /** What the client takes of a new stream. */
+  readonly #streamWindowBytes: number
+  /** What the peer takes of a new stream. */
   #sendWindowBytes = defaultWindowBytes
-  #lastId = 0
-  /** The latest, oldest first. */
-  readonly #resetIds = new Set<number>()
 
-  constructor({ sink, emptyFrames, resets }: StreamTableParts, options: StreamTableOptions) {
-    this.#options = options
+  constructor(sink: Sink, rules: StreamRules, options: StreamTableOptions) {
+    this.#rules = rules
+    this.#streamWindowBytes = options.streamWindowBytes
     this.outflow = new Outflow({ sink, onEnded: (stream) => this.#onSideEnded(stream) })
-    this.#emptyFrames = emptyFrames
-    this.#resets = resets
     this.#receiveWindow = new ReceiveWindow(options.connectionWindowBytes)
   }
 
@@ -77,12 +68,25 @@ export class StreamTable implements Carrier {
     return this.#streams.size
   }
 
-  /** Of the streams that were taken. */
-  get lastId(): number {
-    return this.#lastId
+  get(id: number): Stream | undefined {
+    return this.#streams.get(id)
   }
 
-  /** The client's SETTINGS, for streams that are open as well. */
+  open(id: number): Stream {
+    const stream = new Stream(this, id, {
+      send: this.#sendWindowBytes,
+      receive: this.#streamWindowBytes,
+    })
+    this.#streams.set(id, stream)
+    return stream
+  }
+
+  /** Nothing of it was sent. */
+  drop(stream: Stream): void {
+    this.#streams.delete(stream.id)
+  }
+
+  /** The peer's SETTINGS, for streams that are open as well. */
   resizeSendWindows(bytes: number): void {
     // It may well make their windows negative (RFC 9113 §6.9.2).
     const more = bytes - this.#sendWindowBytes
@@ -100,7 +104,14 @@ export class StreamTable implements Carrier {
     this.outflow.close()
     const streams = [...this.#streams.values()]
     this.#streams.clear()
-    for (const stream of streams) stream.close()
+    for (const stream of streams) stream.close(this.#rules.readsOn)
+  }
+
+  /** The peer never looked at streams behind `lastId`, and has told us so. */
+  refuseBeyond(lastId: number): void {
+    for (const stream of [...this.#streams.values()]) {
+      if (stream.id > lastId) this.#close(stream, errorCode.refusedStream)
+    }
   }
 
   reply(stream: Stream, message: Uint8Array): boolean {
@@ -116,174 +127,115 @@ export class StreamTable implements Carrier {
   }
 
   consumed(stream: Stream, bytes: number): void {
-    this.#giveBack(bytes)
+    this.#release(bytes)
     if (stream.isRemoteDone || stream.isClosed) return
     const more = stream.receiveWindow.giveBack(bytes)
     if (more > 0) this.outflow.number(frameType.windowUpdate, stream.id, more)
   }
 
   reset(stream: Stream, code: ErrorCode): void {
-    this.#sendReset(stream.id, code)
-    this.#close(stream)
+    this.sendReset(stream.id, code)
+    this.#close(stream, code)
+  }
+
+  sendReset(id: number, code: ErrorCode): void {
+    this.outflow.number(frameType.reset, id, code)
+    this.#rules.onOwnReset(id)
+  }
+
+  /** The peer broke a rule of the stream. */
+  giveUp(stream: Stream, code: ErrorCode): void {
+    stream.reset(code)
+    this.#rules.onPeerReset()
   }
 
   onData({ stream: id, flags }: FrameHead, bytes: Buffer, start: number, stop: number): void {
     if (id === 0) throw protocolFault('DATA on no stream')
     const { from, end } = withoutPadding(flags, bytes, start, stop)
     const isEnd = (flags & flag.endStream) !== 0
-    if (start === stop && !isEnd && !this.#emptyFrames.take()) throw flood('empty frames')
+    if (start === stop && !isEnd) this.#rules.onEmptyData()
     // Padding counts, too (RFC 9113 §6.9.1).
     const size = stop - start
     if (!this.#receiveWindow.take(size)) throw windowFault('the connection')
+    if (!this.#rules.isHeldCounted) this.#giveBack(size)
     const stream = this.#openStream(id)
     if (stream === undefined) {
-      this.#giveBack(size)
-      this.outflow.number(frameType.reset, id, errorCode.streamClosed)
+      this.#release(size)
+      this.#rules.onLateData(id)
       return
     }
     const problem = dataProblem(stream, { size, contentBytes: end - from, isEnd })
     if (problem !== undefined) {
-      this.#giveBack(size)
-      this.#giveUp(stream, problem)
+      this.#release(size)
+      this.giveUp(stream, problem)
       return
     }
     const paddingBytes = size - (end - from)
     if (paddingBytes > 0) this.consumed(stream, paddingBytes)
     if (end > from) stream.receive(bytes.subarray(from, end))
-    if (isEnd) this.#onRemoteEnd(stream)
-    // Our answer is complete, and the client still sends: it need not (RFC 9113 §8.1).
-    else if (stream.isLocalDone && end > from) stream.reset(errorCode.none)
+    if (isEnd) this.remoteEnded(stream)
+    else if (end > from) this.#rules.onContent(stream)
   }
 
-  onBlock(block: HeaderBlock | undefined): void {
-    if (block === undefined) return // it goes on
-    const { stream: id, section, isEnd } = block
-    if ((id & 1) === 0) throw protocolFault('a stream of an even number')
-    const known = this.#streams.get(id)
-    if (known !== undefined) {
-      this.#onTrailers(known, block)
-      return
-    }
-    if (this.#resetIds.has(id)) {
-      // No trailers are so, whatever the client knew.
-      if (!isEnd) this.outflow.number(frameType.reset, id, errorCode.protocol)
-      return
-    }
-    if (id <= this.#lastId) throw new ConnectionFault(errorCode.streamClosed, 'HEADERS again')
-    const problem = this.#problemOf(block)
-    if (!this.isRefusing) this.#lastId = id
-    if (problem !== undefined) {
-      this.#sendReset(id, problem)
-      return
-    }
-    const windows = {
-      send: this.#sendWindowBytes,
-      receive: this.#options.streamWindowBytes,
-    }
-    const stream = new Stream(this, id, section.headers, windows)
-    this.#streams.set(id, stream)
-    if (isEnd && !stream.expects(0, true)) {
-      this.#giveUp(stream, errorCode.protocol)
-      return
-    }
-    this.#options.onStream(stream)
-    if (isEnd) this.#onRemoteEnd(stream)
-  }
-
-  /** Why a request is not served. */
-  #problemOf({ section, isSelfDependent }: HeaderBlock): ErrorCode | undefined {
-    if (this.isRefusing) return errorCode.refusedStream
-    if (this.#streams.size >= this.#options.streamsMax) return errorCode.refusedStream
-    if (section.isTooLarge) return errorCode.enhanceYourCalm
-    const isMalformed = isSelfDependent || requestFault(section) !== undefined
-    return isMalformed ? errorCode.protocol : undefined
-  }
-
-  #onTrailers(stream: Stream, { section, isEnd }: HeaderBlock): void {
-    if (stream.isRemoteDone) this.#giveUp(stream, errorCode.streamClosed)
-    else if (section.isTooLarge) this.#giveUp(stream, errorCode.enhanceYourCalm)
+  onTrailers(stream: Stream, { section, isEnd }: HeaderBlock): void {
+    if (stream.isRemoteDone) this.giveUp(stream, errorCode.streamClosed)
+    else if (section.isTooLarge) this.giveUp(stream, errorCode.enhanceYourCalm)
     else if (!isEnd || trailersFault(section) !== undefined || !stream.expects(0, true)) {
-      this.#giveUp(stream, errorCode.protocol)
-    } else this.#onRemoteEnd(stream)
+      this.giveUp(stream, errorCode.protocol)
+    } else {
+      stream.reader?.onTrailers?.(section.headers)
+      this.remoteEnded(stream)
+    }
   }
 
-  /** It is still looked at, though nobody has to keep to it (RFC 9113 §5.3.2). */
-  onPriority(id: number, bytes: Buffer, from: number, end: number): void {
-    if (id === 0) throw protocolFault('PRIORITY on no stream')
-    const isItself = end - from === 5 && (bytes.readUInt32BE(from) & 0x7fff_ffff) === id
-    if (end - from === 5 && !isItself) return
-    const code = isItself ? errorCode.protocol : errorCode.frameSize
-    const stream = this.#streams.get(id)
-    if (stream !== undefined) this.#giveUp(stream, code)
-    else if (id <= this.#lastId) this.outflow.number(frameType.reset, id, code)
-    // A reset must not name a stream that nobody opened.
-    else throw new ConnectionFault(code, 'PRIORITY')
-  }
-
-  onReset(id: number, size: number): void {
-    if (size !== 4) throw sizeFault('RST_STREAM', size)
+  onReset(id: number, bytes: Buffer, from: number, end: number): void {
+    if (end - from !== 4) throw sizeFault('RST_STREAM', end - from)
     const stream = this.#openStream(id)
     if (stream === undefined) return
-    this.#close(stream)
-    this.#countReset()
+    this.#close(stream, bytes.readUInt32BE(from))
+    this.#rules.onPeerReset()
   }
 
   onWindowUpdate(id: number, more: number): void {
     const stream = this.#openStream(id)
     if (stream === undefined) return
     stream.sendWindow += more
-    if (more === 0) this.#giveUp(stream, errorCode.protocol)
-    else if (stream.sendWindow > largest31) this.#giveUp(stream, errorCode.flowControl)
+    if (more === 0) this.giveUp(stream, errorCode.protocol)
+    else if (stream.sendWindow > largest31) this.giveUp(stream, errorCode.flowControl)
     else this.outflow.send(stream)
+  }
+
+  /** END_STREAM came. */
+  remoteEnded(stream: Stream): void {
+    stream.receiveEnd()
+    this.#onSideEnded(stream)
   }
 
   /** Undefined: it is closed. That it was never open is a fault. */
   #openStream(id: number): Stream | undefined {
     const stream = this.#streams.get(id)
-    if (stream === undefined && (id === 0 || id > this.#lastId || (id & 1) === 0)) {
-      // While calls are refused, clients may have gone on with some before they knew.
-      if (!this.isRefusing || (id & 1) === 0) throw protocolFault(`stream ${id} is idle`)
+    if (stream === undefined && (id === 0 || (id & 1) === 0 || !this.#rules.wasOpen(id))) {
+      throw protocolFault(`stream ${id} is idle`)
     }
     return stream
-  }
-
-  /**
-   * The client broke a rule of the stream. It counts as if it had taken the call back: otherwise
-   * handlers could be started and left without end by who has us reset their streams.
-   */
-  #giveUp(stream: Stream, code: ErrorCode): void {
-    stream.reset(code)
-    this.#countReset()
-  }
-
-  #sendReset(id: number, code: ErrorCode): void {
-    this.outflow.number(frameType.reset, id, code)
-    this.#resetIds.add(id)
-    for (const oldest of this.#resetIds) {
-      if (this.#resetIds.size <= resetIdsMax) break
-      this.#resetIds.delete(oldest)
-    }
-  }
-
-  #countReset(): void {
-    if (!this.#resets.take()) this.#options.onTooManyResets()
-  }
-
-  #onRemoteEnd(stream: Stream): void {
-    stream.receiveEnd()
-    this.#onSideEnded(stream)
   }
 
   #onSideEnded(stream: Stream): void {
     if (stream.isRemoteDone && stream.isLocalDone) this.#close(stream)
   }
 
-  #close(stream: Stream): void {
+  #close(stream: Stream, code?: number): void {
     if (stream.isClosed) return
     this.#streams.delete(stream.id)
     this.outflow.forget(stream)
-    this.#giveBack(stream.close())
-    if (this.#streams.size === 0) this.#options.onIdle()
+    stream.resetCode = code
+    this.#release(stream.close(this.#rules.readsOn))
+    this.#rules.onClosed()
+  }
+
+  /** Bytes that were held, or might have been. */
+  #release(bytes: number): void {
+    if (this.#rules.isHeldCounted) this.#giveBack(bytes)
   }
 
   /** Of the connection's window. */
@@ -299,6 +251,7 @@ function dataProblem(
   { size, contentBytes, isEnd }: { size: number; contentBytes: number; isEnd: boolean },
 ): ErrorCode | undefined {
   if (stream.isRemoteDone) return errorCode.streamClosed
+  if (!stream.hasHead) return errorCode.protocol
   if (!stream.receiveWindow.take(size)) return errorCode.flowControl
   return stream.expects(contentBytes, isEnd) ? undefined : errorCode.protocol
 }

@@ -1,5 +1,5 @@
-// stream.ts: one request and its answer. The connection says what came; what is to go waits here
-// until the outflow finds room for it.
+// stream.ts: one request and its answer, at either end. The connection says what came; what is to
+// go waits here until the outflow finds room for it.
 //
 // Either end of a stream ends by itself (isRemoteDone, isLocalDone); when both have, or either
 // side resets it, it is closed and its owner is told, once.
@@ -11,11 +11,15 @@ import { ReceiveWindow } from './receive-window.js'
 
 export type Fields = readonly HeaderField[]
 
-/** Who reads the request. */
+/** Who reads what the peer sends: a request, or an answer. */
 export interface StreamReader {
+  /** The headers of an answer; those of a request were there before its reader. */
+  onHead?(headers: Headers): void
   /** A view of what was received; not called while the stream is paused. */
   onData(piece: Buffer): void
-  /** The request is whole. */
+  /** Behind all data, and told at once: some of those may still be held by a pause. */
+  onTrailers?(headers: Headers): void
+  /** It is whole. */
   onEnd(): void
   /** All that was written has gone, after a write() that said there was no room. */
   onDrain(): void
@@ -23,7 +27,7 @@ export interface StreamReader {
 
 /** Who is told how the stream fares. */
 export interface StreamOwner {
-  /** The answer has left, to its end. */
+  /** What we had to say has left, to its end. */
   onSent(): void
   onClose(): void
 }
@@ -35,7 +39,7 @@ export interface Carrier {
   respond(stream: Stream, headers: Fields): void
   /** The stream has something to send that it had not before. */
   send(stream: Stream): void
-  /** So many bytes of the request are no longer held. */
+  /** So many bytes of what came are no longer held. */
   consumed(stream: Stream, bytes: number): void
   reset(stream: Stream, code: ErrorCode): void
 }
@@ -50,15 +54,19 @@ export const okTrailers: Fields = [['grpc-status', '0']]
 
 export class Stream {
   readonly id: number
-  readonly headers: Headers
+  /** Of the peer; empty before begin(). */
+  headers: Headers = {}
+  hasHead = false
   reader: StreamReader | undefined
   owner: StreamOwner | undefined
   isRemoteDone = false
   isLocalDone = false
   isClosed = false
+  /** Why it was closed before its end, by whomever; undefined: the connection is gone. */
+  resetCode: number | undefined
 
   // For the connection and its outflow alone.
-  /** What the client takes; negative after it has made its window smaller. */
+  /** What the peer takes; negative after it has made its window smaller. */
   sendWindow: number
   readonly receiveWindow: ReceiveWindow
   queue: Buffer[] = []
@@ -69,23 +77,23 @@ export class Stream {
   trailers: Fields | undefined
   wantsDrain = false
   readonly #carrier: Carrier
-  /** What is left of a content-length; undefined: the client named none. */
+  /** What is left of a content-length; undefined: the peer named none. */
   #expectedBytes: number | undefined
   #isPaused = false
   #isEndHanded = false
   readonly #held = new HeldBytes()
 
-  constructor(
-    carrier: Carrier,
-    id: number,
-    headers: Headers,
-    windows: { send: number; receive: number },
-  ) {
+  constructor(carrier: Carrier, id: number, windows: { send: number; receive: number }) {
     this.#carrier = carrier
     this.id = id
-    this.headers = headers
     this.sendWindow = windows.send
     this.receiveWindow = new ReceiveWindow(windows.receive)
+  }
+
+  /** Of the connection: the peer's headers are here. */
+  begin(headers: Headers): void {
+    this.headers = headers
+    this.hasHead = true
     const length = headers['content-length']
     if (length !== undefined) this.#expectedBytes = /^\d+$/.test(length) ? Number(length) : -1
   }
@@ -99,7 +107,7 @@ export class Stream {
     this.end(okTrailers)
   }
 
-  /** The headers of an answer; without this they are those of gRPC. */
+  /** Our headers; without this they are those of an answer of gRPC. */
   respond(headers: Fields): void {
     if (this.#isWritable && !this.hasSentHeaders) this.#carrier.respond(this, headers)
   }
@@ -108,14 +116,17 @@ export class Stream {
   write(...pieces: Buffer[]): boolean {
     if (!this.#isWritable) return true
     if (!this.hasSentHeaders) this.respond(answerHeaders)
-    for (const piece of pieces) {
-      if (piece.length === 0) continue
-      this.queue.push(piece)
-      this.queuedBytes += piece.length
-    }
+    for (const piece of pieces) this.#enqueue(piece)
     this.#carrier.send(this)
     this.wantsDrain = this.queuedBytes > 0
     return !this.wantsDrain
+  }
+
+  /** The piece is the end, and goes as such; the headers went before. */
+  writeLast(piece: Buffer): void {
+    if (!this.#isWritable) return
+    this.#enqueue(piece)
+    this.end(undefined)
   }
 
   /** Nothing follows but these; where nothing was before, they go with the headers. */
@@ -133,7 +144,7 @@ export class Stream {
     if (!this.isClosed) this.#carrier.reset(this, code)
   }
 
-  /** Nothing is handed on until resume(); the window holds the client up. */
+  /** Nothing is handed on until resume(); the window holds the peer up. */
   pause(): void {
     this.#isPaused = true
   }
@@ -168,13 +179,20 @@ export class Stream {
     this.#handEnd()
   }
 
-  /** Of the connection: over, by whomever. Returns the bytes that nobody will read. */
-  close(): number {
+  /**
+   * Of the connection: over, by whomever. Returns the bytes that nobody will read. `readsOn`: what
+   * came to its end is read all the same.
+   */
+  close(readsOn: boolean): number {
     this.isClosed = true
     this.queue = []
     this.queuedBytes = 0
-    const unreadBytes = this.#held.bytes
-    this.#held.clear()
+    const isKept = readsOn && this.isRemoteDone
+    const unreadBytes = isKept ? 0 : this.#held.bytes
+    if (!isKept) {
+      this.#held.clear()
+      this.#isEndHanded = true
+    }
     this.owner?.onClose()
     return unreadBytes
   }
@@ -183,8 +201,14 @@ export class Stream {
     return !this.isClosed && !this.isLocalDone && !this.isEnding
   }
 
+  #enqueue(piece: Buffer): void {
+    if (piece.length === 0) return
+    this.queue.push(piece)
+    this.queuedBytes += piece.length
+  }
+
   #handEnd(): void {
-    if (this.#isPaused || this.isClosed || this.#isEndHanded) return
+    if (this.#isPaused || this.#isEndHanded) return
     this.#isEndHanded = true
     this.reader?.onEnd()
   }

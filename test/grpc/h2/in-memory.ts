@@ -1,11 +1,11 @@
 // in-memory.ts: a connection without a socket: a test says bytes and sees frames.
-import {
-  Connection,
-  type ConnectionOptions,
-  type Transport,
-} from '../../../src/grpc/h2/connection.js'
 import type { ConnectionFault } from '../../../src/grpc/h2/faults.js'
 import { HpackDecoder } from '../../../src/grpc/h2/hpack-decoder.js'
+import type { Transport } from '../../../src/grpc/h2/link.js'
+import {
+  ServerConnection,
+  type ServerConnectionOptions,
+} from '../../../src/grpc/h2/server-connection.js'
 import type { Stream } from '../../../src/grpc/h2/stream.js'
 import { type Frame, frameBytes, frameType, headerBlock } from '../../support/raw-http2.js'
 import { ManualClock } from '../manual-clock.js'
@@ -18,7 +18,7 @@ export class InMemory implements Transport {
   readonly clock = new ManualClock()
   readonly streams: Stream[] = []
   readonly faults: ConnectionFault[] = []
-  readonly connection: Connection
+  readonly connection: ServerConnection
   pings = 0
   isEnded = false
   isDestroyed = false
@@ -30,8 +30,8 @@ export class InMemory implements Transport {
   #held: Buffer = Buffer.alloc(0)
   readonly #decoder = new HpackDecoder({ listBytesMax: 2 ** 20 })
 
-  constructor(options: Partial<ConnectionOptions> = {}) {
-    this.connection = new Connection(this, {
+  constructor(options: Partial<ServerConnectionOptions> = {}) {
+    this.connection = new ServerConnection(this, {
       streamsMax: 100,
       streamWindowBytes: 65_535,
       connectionWindowBytes: 65_535,
@@ -45,7 +45,7 @@ export class InMemory implements Transport {
   }
 
   /** After the greetings. */
-  static async greeted(options: Partial<ConnectionOptions> = {}): Promise<InMemory> {
+  static async greeted(options: Partial<ServerConnectionOptions> = {}): Promise<InMemory> {
     const end = new InMemory(options)
     await end.says(preface, emptySettings)
     return end

@@ -1,0 +1,194 @@
+// client-connection.ts: the client's end of an HTTP/2 connection: streams are opened as the server
+// has room for them, until it says GOAWAY or we want no more.
+
+import { ClientStreams } from './client-streams.js'
+import { type ConnectionFault, flood, sizeFault } from './faults.js'
+import { errorCode } from './frame-types.js'
+import type { HeaderBlock } from './header-blocks.js'
+import { Link, type LinkEnd, type Transport } from './link.js'
+import type { Outflow } from './outflow.js'
+import { type PeerSettings, unlimited } from './settings.js'
+import type { Fields, Stream } from './stream.js'
+
+/**
+ * Of an answer's headers, as HTTP/2 counts: 32 bytes a field beside the text. node:http2 allows as
+ * much, and no error text of a server is longer.
+ */
+const headerListBytesMax = 64 * 1024
+
+/** Answers that the server has from us for pings and settings without reading one. */
+const unreadAnswersMax = 10_000
+
+export interface ClientConnectionOptions {
+  readonly streamWindowBytes: number
+  readonly connectionWindowBytes: number
+  /** See ClientStreamsOptions. */
+  readonly lastIdMax?: number
+  /** The server's first SETTINGS: it speaks HTTP/2 for sure. */
+  onReady(): void
+  /** Another stream may be opened, after none could. */
+  onRoom(): void
+  /** No stream is opened any more; those that are open go on. */
+  onDraining(): void
+  /** The server ends all calls with this. */
+  onGoaway(code: number, debug: Buffer): void
+  onFault(fault: ConnectionFault): void
+}
+
+export class ClientConnection implements LinkEnd {
+  readonly #options: ClientConnectionOptions
+  readonly #transport: Transport
+  readonly #outflow: Outflow
+  readonly #link: Link
+  readonly #streams: ClientStreams
+  #phase: 'open' | 'draining' | 'over' = 'open'
+  #isReady = false
+  #wasFull = false
+  #unreadAnswers = 0
+
+  constructor(transport: Transport, options: ClientConnectionOptions) {
+    this.#transport = transport
+    this.#options = options
+    this.#streams = new ClientStreams(transport, { ...options, onClosed: () => this.#onClosed() })
+    const { table } = this.#streams
+    this.#outflow = table.outflow
+    const own = { streamsMax: unlimited, headerListBytesMax }
+    this.#link = new Link(table, this, { ...options, ...own, side: 'client' })
+  }
+
+  get isOver(): boolean {
+    return this.#phase === 'over'
+  }
+
+  get streamCount(): number {
+    return this.#streams.table.size
+  }
+
+  /** False once the server or we want no more streams, for good. */
+  get takesStreams(): boolean {
+    return this.#phase === 'open'
+  }
+
+  /** Another stream may be opened now; if not, onRoom() will tell. */
+  get hasRoom(): boolean {
+    const hasRoom = this.takesStreams && this.#streams.hasRoom
+    if (!hasRoom) this.#wasFull = true
+    return hasRoom
+  }
+
+  /**
+   * Opens a stream with these headers; whoever has it says what follows. There has to be room.
+   * Throws a TypeError for fields that are none.
+   */
+  open(headers: Fields): Stream {
+    const stream = this.#streams.open(headers)
+    if (this.#streams.isWornOut) this.drain()
+    return stream
+  }
+
+  /** What the server sent. */
+  receive(piece: Buffer): void {
+    if (!this.isOver) this.#link.receive(piece)
+  }
+
+  /** All that was handed to the transport has left. */
+  drained(): void {
+    this.#outflow.proceed()
+    this.#tellRoom()
+  }
+
+  /** The transport is closed. */
+  closed(): void {
+    this.#phase = 'over'
+    this.#streams.table.closeAll()
+  }
+
+  ping(): void {
+    this.#link.ping()
+  }
+
+  /** Opens no more streams; hangs up when those that are open are over. */
+  drain(): void {
+    if (this.#phase !== 'open') return
+    this.#phase = 'draining'
+    this.#options.onDraining()
+    if (this.streamCount === 0) this.#hangUp()
+  }
+
+  onBlock(block: HeaderBlock): void {
+    this.#streams.onBlock(block)
+  }
+
+  /** A server has none to tell a client. */
+  onPriority(_id: number, _bytes: Buffer, from: number, end: number): void {
+    if (end - from !== 5) throw sizeFault('PRIORITY', end - from)
+  }
+
+  onSettings({ streamsMax }: PeerSettings): void {
+    this.#countAnswer()
+    this.#streams.streamsMax = streamsMax
+    if (this.#isReady) {
+      this.#tellRoom()
+      return
+    }
+    this.#isReady = true
+    this.#options.onReady()
+  }
+
+  onPing(): void {
+    this.#countAnswer()
+  }
+
+  onPong(): void {}
+
+  /** Streams behind the last that it names were never looked at. With an error it ends them all. */
+  onGoaway(lastId: number, code: number, debug: Buffer): void {
+    if (code !== errorCode.none) this.#options.onGoaway(code, debug)
+    // First, so that calls which come back do not come here again.
+    const wasOpen = this.#phase === 'open'
+    this.#phase = 'draining'
+    if (wasOpen) this.#options.onDraining()
+    this.#streams.table.refuseBeyond(lastId)
+    if (this.isOver) return
+    if (code !== errorCode.none) this.#cut()
+    else if (this.streamCount === 0) this.#hangUp()
+  }
+
+  onFault(fault: ConnectionFault): void {
+    this.#options.onFault(fault)
+    if (this.isOver) return
+    this.#link.goaway(0, fault.code)
+    this.#outflow.flush()
+    this.#cut()
+  }
+
+  /** Who asks without end and does not read what we say is not answered for ever. */
+  #countAnswer(): void {
+    if (this.#transport.pendingBytes === 0) this.#unreadAnswers = 0
+    if (++this.#unreadAnswers > unreadAnswersMax) throw flood('pings and settings')
+  }
+
+  #onClosed(): void {
+    if (this.#phase === 'draining' && this.streamCount === 0) this.#hangUp()
+    else this.#tellRoom()
+  }
+
+  #tellRoom(): void {
+    if (!this.#wasFull || !this.#streams.hasRoom || !this.takesStreams) return
+    this.#wasFull = false
+    this.#options.onRoom()
+  }
+
+  #hangUp(): void {
+    this.#phase = 'over'
+    this.#outflow.flush()
+    this.#transport.end()
+    this.#streams.table.closeAll()
+  }
+
+  #cut(): void {
+    this.#phase = 'over'
+    this.#transport.destroy()
+    this.#streams.table.closeAll()
+  }
+}
