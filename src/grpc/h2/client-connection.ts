@@ -16,8 +16,11 @@ import type { Fields, Stream } from './stream.js'
  */
 const headerListBytesMax = 64 * 1024
 
-/** Answers that the server has from us for pings and settings without reading one. */
-const unreadAnswersMax = 10_000
+/**
+ * What may wait for a server that goes on to ask (pings, settings) and reads none of it. Requests
+ * by themselves stop at a quarter of a megabyte.
+ */
+const unreadBytesMax = 4 * 1024 * 1024
 
 export interface ClientConnectionOptions {
   readonly streamWindowBytes: number
@@ -44,7 +47,6 @@ export class ClientConnection implements LinkEnd {
   #phase: 'open' | 'draining' | 'over' = 'open'
   #isReady = false
   #wasFull = false
-  #unreadAnswers = 0
 
   constructor(transport: Transport, options: ClientConnectionOptions) {
     this.#transport = transport
@@ -125,7 +127,7 @@ export class ClientConnection implements LinkEnd {
   }
 
   onSettings({ streamsMax }: PeerSettings): void {
-    this.#countAnswer()
+    this.#checkUnread()
     this.#streams.streamsMax = streamsMax
     if (this.#isReady) {
       this.#tellRoom()
@@ -136,7 +138,7 @@ export class ClientConnection implements LinkEnd {
   }
 
   onPing(): void {
-    this.#countAnswer()
+    this.#checkUnread()
   }
 
   onPong(): void {}
@@ -162,10 +164,8 @@ export class ClientConnection implements LinkEnd {
     this.#cut()
   }
 
-  /** Who asks without end and does not read what we say is not answered for ever. */
-  #countAnswer(): void {
-    if (this.#transport.pendingBytes === 0) this.#unreadAnswers = 0
-    if (++this.#unreadAnswers > unreadAnswersMax) throw flood('pings and settings')
+  #checkUnread(): void {
+    if (this.#outflow.pendingBytes > unreadBytesMax) throw flood('pings and settings')
   }
 
   #onClosed(): void {

@@ -2,18 +2,8 @@
 // error ends what is the standard's; h2spec asks the same of a whole server.
 import { describe, expect, test } from 'vitest'
 import { frameBytes, frameType } from '../../support/raw-http2.js'
-import {
-  data,
-  emptySettings,
-  head,
-  InMemory,
-  number,
-  preface,
-  recorded,
-  setting,
-  windowUpdate,
-  withFields,
-} from './in-memory.js'
+import { greeted, head, inMemory, withFields } from './in-memory.js'
+import { data, emptySettings, number, preface, recorded, setting, windowUpdate } from './wire.js'
 
 const { headers, reset, settings, ping, goaway, continuation } = frameType
 const priority = 2
@@ -35,7 +25,7 @@ const message = (text: string) =>
   Buffer.concat([Buffer.from([0, 0, 0, 0, text.length]), Buffer.from(text)])
 
 test('a call is read and answered: headers, a message and trailers in one write', async () => {
-  const end = await InMemory.greeted()
+  const end = await greeted()
   await end.says(head(1), data(1, 'request', endStream))
   const [stream] = end.streams
   expect(stream?.headers).toMatchObject({ ':path': '/t.S/Echo', ':method': 'POST' })
@@ -58,7 +48,7 @@ test('a call is read and answered: headers, a message and trailers in one write'
 })
 
 test('bytes that come one by one are the same frames', async () => {
-  const end = new InMemory()
+  const end = inMemory()
   const bytes = Buffer.concat([
     preface,
     emptySettings,
@@ -75,7 +65,7 @@ test('bytes that come one by one are the same frames', async () => {
 })
 
 test('a block in CONTINUATION frames, padding and a priority make no difference', async () => {
-  const end = await InMemory.greeted()
+  const end = await greeted()
   const block = head(1).subarray(9)
   const padded = Buffer.concat([
     Buffer.from([3, 0, 0, 0, 0, 7]),
@@ -91,7 +81,7 @@ test('a block in CONTINUATION frames, padding and a priority make no difference'
 })
 
 test('an :authority that is a URL or a path is only a text', async () => {
-  const end = await InMemory.greeted()
+  const end = await greeted()
   const fields = withFields()
   fields.splice(1, 0, [':authority', 'http://127.0.0.1:2379'])
   await end.says(head(1, { fields }))
@@ -99,7 +89,7 @@ test('an :authority that is a URL or a path is only a text', async () => {
 })
 
 test('trailers end a request', async () => {
-  const end = await InMemory.greeted()
+  const end = await greeted()
   await end.says(head(1))
   const seen = recorded(end.streams[0] as never)
   expect(await end.says(head(1, { flags: 5, fields: [['x-check', '1']] }))).toEqual([])
@@ -168,7 +158,7 @@ describe('what ends the connection', () => {
     ],
   }
   test.each(Object.entries(cases))('%s', async (_name, [frames, error]) => {
-    const end = new InMemory()
+    const end = inMemory()
     if (!/first frame|no preface/.test(_name)) await end.says(preface, emptySettings)
     // A reader that takes nothing, so that no window grows.
     const before = frames.slice(0, 1)
@@ -232,7 +222,7 @@ describe('what ends a stream alone', () => {
   for (const [name, fields] of Object.entries(malformed))
     cases[name] = [[head(1, { fields })], code.protocol]
   test.each(Object.entries(cases))('%s', async (_name, [frames, error]) => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     const answers = await end.says(...frames, head(3))
     const [only, ...more] = answers.filter(({ type }) => type === reset)
     expect([only?.stream, only?.payload.readUInt32BE(0), more]).toEqual([1, error, []])
@@ -241,7 +231,7 @@ describe('what ends a stream alone', () => {
   })
 
   test('calls above the limit are refused, and their headers read all the same', async () => {
-    const end = await InMemory.greeted({ streamsMax: 1 })
+    const end = await greeted({ streamsMax: 1 })
     // The second puts a field into the table, which the third names.
     const indexed = Buffer.concat([head(3).subarray(9), Buffer.from([0x40, 1, 0x78, 1, 0x79])])
     const third = Buffer.concat([head(5).subarray(9), Buffer.from([0x80 | 62])])
@@ -261,7 +251,7 @@ describe('what ends a stream alone', () => {
 })
 
 test('what is unknown, or is about what servers do not do, is passed over', async () => {
-  const end = await InMemory.greeted()
+  const end = await greeted()
   const answers = await end.says(
     frameBytes(200, { payload: Buffer.alloc(10) }),
     frameBytes(200, { stream: 7, payload: Buffer.alloc(10) }),
@@ -275,7 +265,7 @@ test('what is unknown, or is about what servers do not do, is passed over', asyn
 })
 
 test('a client that goes on after our answer is told that it need not', async () => {
-  const end = await InMemory.greeted()
+  const end = await greeted()
   await end.says(head(1))
   end.streams[0]?.end([['grpc-status', '5']])
   const [only] = await end.hears()
@@ -288,7 +278,7 @@ test('a client that goes on after our answer is told that it need not', async ()
 })
 
 test('a table that one SETTINGS makes small and large again is emptied, and the client told', async () => {
-  const end = await InMemory.greeted()
+  const end = await greeted()
   await end.says(head(1), head(3))
   end.streams[0]?.reply(Buffer.from('x'))
   await end.hears()
@@ -301,7 +291,7 @@ test('a table that one SETTINGS makes small and large again is emptied, and the 
 })
 
 test('trailers of a call that we have reset meanwhile are read, and end nothing', async () => {
-  const end = await InMemory.greeted()
+  const end = await greeted()
   await end.says(head(1), head(3))
   end.streams[0]?.reply(Buffer.from('x'))
   await end.hears()
@@ -314,7 +304,7 @@ test('trailers of a call that we have reset meanwhile are read, and end nothing'
 })
 
 test('so for the latest only, of which little is kept', async () => {
-  const end = await InMemory.greeted()
+  const end = await greeted()
   for (let id = 1; id < 300; id += 2) await end.says(head(id), number(windowUpdate, id, 0))
   const trailers = (id: number) => head(id, { flags: 5, fields: [['x-check', '1']] })
   expect(await end.says(trailers(299), trailers(101))).toEqual([])
@@ -338,14 +328,14 @@ describe('floods', () => {
     ],
   }
   test.each(Object.entries(floods))('%s end the connection', async (_name, frames) => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     const answers = await end.says(...frames)
     expect(answers.at(-1)?.type).toBe(goaway)
     expect(answers.at(-1)?.payload.readUInt32BE(4)).toBe(code.calm)
   })
 
   test('calls taken back by the thousand: no more of them, and those under way go on', async () => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     await end.says(head(1, { flags: 5 }))
     const pairs = Array.from({ length: 1001 }, (_, i) => [
       head(3 + 2 * i),
@@ -367,7 +357,7 @@ describe('floods', () => {
     ['headers after the end', (id: number) => head(id, { flags: 5, fields: [['x-a', '1']] })],
     ['a priority that is too short', (id: number) => frameBytes(priority, { stream: id })],
   ])('calls that we have to reset, for %s, count like those taken back', async (_, fault) => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     await end.says(head(1, { flags: 5 }))
     const pairs = Array.from({ length: 1001 }, (_, i) => [
       head(3 + 2 * i, { flags: 5 }),
@@ -380,7 +370,7 @@ describe('floods', () => {
   })
 
   test('taken back as slowly as people do, they may be any number', async () => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     for (let i = 0; i < 3000; i++) {
       await end.connection.receive(Buffer.concat([head(1 + 2 * i), number(reset, 1 + 2 * i, 8)]))
       end.clock.advance(31)
@@ -389,7 +379,7 @@ describe('floods', () => {
   })
 
   test('who does not read is not read either', async () => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     end.isStuck = true
     const pings = Array<Buffer>(1000).fill(frameBytes(ping, { payload: Buffer.alloc(8) }))
     for (let i = 0; i < 80 && !end.isPaused; i++) await end.says(...pings)
@@ -402,7 +392,7 @@ describe('floods', () => {
 
 describe('going away', () => {
   test('without calls at once', async () => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     end.connection.drain()
     const [last] = await end.hears()
     expect([last?.type, last?.payload.readUInt32BE(4)]).toEqual([goaway, code.none])
@@ -410,7 +400,7 @@ describe('going away', () => {
   })
 
   test('in two steps: calls on their way are served, later ones refused', async () => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     await end.says(head(1, { flags: 5 }))
     end.connection.drain()
     const [warning, probe] = await end.hears()
@@ -435,7 +425,7 @@ describe('going away', () => {
   })
 
   test('a client that does not answer the ping is not waited for', async () => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     await end.says(head(1))
     end.connection.drain()
     await end.hears()
@@ -448,7 +438,7 @@ describe('going away', () => {
   })
 
   test('a slow client gets the last answer whole, and is cut off a second later', async () => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     await end.says(head(1, { flags: 5 }))
     end.connection.drain()
     await end.hears()
@@ -464,7 +454,7 @@ describe('going away', () => {
   })
 
   test('one that never reads it is not waited for for ever', async () => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     await end.says(head(1, { flags: 5 }))
     end.connection.drain()
     end.isStuck = true
@@ -476,7 +466,7 @@ describe('going away', () => {
   })
 
   test('one that broke the rules is not waited for, whatever waits for it', async () => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     end.isStuck = true
     const pings = Array<Buffer>(1000).fill(frameBytes(ping, { payload: Buffer.alloc(8) }))
     for (let i = 0; i < 60; i++) end.connection.receive(Buffer.concat(pings))

@@ -2,7 +2,8 @@
 // turns.
 import { describe, expect, test } from 'vitest'
 import { type Frame, frameType } from '../../support/raw-http2.js'
-import { data, head, InMemory, number, recorded, setting, windowUpdate } from './in-memory.js'
+import { greeted, head } from './in-memory.js'
+import { data, number, recorded, setting, windowUpdate } from './wire.js'
 
 const { reset } = frameType
 const initialWindow = 4
@@ -18,7 +19,7 @@ const updates = (frames: readonly Frame[]) =>
     .map(({ stream, payload }) => [stream, payload.readUInt32BE(0)])
 
 async function withCalls(count: number, options = {}) {
-  const end = await InMemory.greeted(options)
+  const end = await greeted(options)
   await end.says(...Array.from({ length: count }, (_, i) => head(1 + 2 * i, { flags: 5 })))
   return end
 }
@@ -67,7 +68,7 @@ describe('what we send', () => {
   })
 
   test('a window that grows when the answer is complete changes nothing', async () => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     await end.says(head(1))
     end.streams[0]?.reply(Buffer.from('x'))
     expect(await end.hears()).toHaveLength(3)
@@ -118,7 +119,7 @@ describe('what we take', () => {
   const large = { connectionWindowBytes: 2 ** 20 }
 
   test('more than the window of a stream resets it, and the connection gets its bytes back', async () => {
-    const end = await InMemory.greeted({ streamWindowBytes: 100, connectionWindowBytes: 65_535 })
+    const end = await greeted({ streamWindowBytes: 100, connectionWindowBytes: 65_535 })
     await end.says(head(1), head(3))
     for (const stream of end.streams) stream.pause()
     await end.says(data(1, Buffer.alloc(100)))
@@ -130,7 +131,7 @@ describe('what we take', () => {
   })
 
   test('padding counts, and is given back by itself', async () => {
-    const end = await InMemory.greeted({ ...large, streamWindowBytes: 1000 })
+    const end = await greeted({ ...large, streamWindowBytes: 1000 })
     await end.says(head(1))
     recorded(end.streams[0] as never)
     // Padding of 250 and its length: 251 bytes each that nobody reads.
@@ -140,7 +141,7 @@ describe('what we take', () => {
   })
 
   test('who is paused holds the client up, and no byte is lost', async () => {
-    const end = await InMemory.greeted({ ...large, streamWindowBytes: 1000 })
+    const end = await greeted({ ...large, streamWindowBytes: 1000 })
     await end.says(head(1))
     const [stream] = end.streams
     const seen = recorded(stream as never)
@@ -155,7 +156,7 @@ describe('what we take', () => {
   })
 
   test('what comes in bytes while it is paused is handed on in few pieces', async () => {
-    const end = await InMemory.greeted({ ...large, streamWindowBytes: 65_535 })
+    const end = await greeted({ ...large, streamWindowBytes: 65_535 })
     await end.says(head(1))
     const [stream] = end.streams
     const seen = { text: '', pieces: 0 }
@@ -172,7 +173,7 @@ describe('what we take', () => {
   })
 
   test('the end of a request waits behind what is held', async () => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     await end.says(head(1))
     const [stream] = end.streams
     const seen = recorded(stream as never)
@@ -184,7 +185,7 @@ describe('what we take', () => {
   })
 
   test('the end is told once, however often it is paused and resumed', async () => {
-    const end = await InMemory.greeted()
+    const end = await greeted()
     await end.says(head(1), data(1, 'last', 1))
     const [stream] = end.streams
     let ends = 0
@@ -201,7 +202,7 @@ describe('what we take', () => {
   })
 
   test('what a closed stream held, and what comes for it, is given back to the connection', async () => {
-    const end = await InMemory.greeted({ streamWindowBytes: 65_535, connectionWindowBytes: 65_535 })
+    const end = await greeted({ streamWindowBytes: 65_535, connectionWindowBytes: 65_535 })
     for (let i = 0; i < 20; i++) {
       const id = 1 + 2 * i
       await end.says(head(id))

@@ -1,111 +1,42 @@
-// in-memory.ts: a connection without a socket: a test says bytes and sees frames.
+// in-memory.ts: the server's end of a connection in a test's hand, and what clients say to it.
 import type { ConnectionFault } from '../../../src/grpc/h2/faults.js'
-import { HpackDecoder } from '../../../src/grpc/h2/hpack-decoder.js'
-import type { Transport } from '../../../src/grpc/h2/link.js'
 import {
   ServerConnection,
   type ServerConnectionOptions,
 } from '../../../src/grpc/h2/server-connection.js'
 import type { Stream } from '../../../src/grpc/h2/stream.js'
-import { type Frame, frameBytes, frameType, headerBlock } from '../../support/raw-http2.js'
+import { frameBytes, frameType, headerBlock } from '../../support/raw-http2.js'
 import { ManualClock } from '../manual-clock.js'
+import { emptySettings, preface, Wire } from './wire.js'
 
-export const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-export const emptySettings = frameBytes(frameType.settings)
-export const windowUpdate = 8
+export type InMemory = ReturnType<typeof inMemory>
 
-export class InMemory implements Transport {
-  readonly clock = new ManualClock()
-  readonly streams: Stream[] = []
-  readonly faults: ConnectionFault[] = []
-  readonly connection: ServerConnection
-  pings = 0
-  isEnded = false
-  isDestroyed = false
-  isPaused = false
-  /** As if a client read nothing: what was written stays pending. */
-  isStuck = false
-  pendingBytes = 0
-  writes = 0
-  #held: Buffer = Buffer.alloc(0)
-  readonly #decoder = new HpackDecoder({ listBytesMax: 2 ** 20 })
-
-  constructor(options: Partial<ServerConnectionOptions> = {}) {
-    this.connection = new ServerConnection(this, {
+export function inMemory(options: Partial<ServerConnectionOptions> = {}) {
+  const clock = new ManualClock()
+  const streams: Stream[] = []
+  const faults: ConnectionFault[] = []
+  const wire = new Wire((transport) => {
+    return new ServerConnection(transport, {
       streamsMax: 100,
       streamWindowBytes: 65_535,
       connectionWindowBytes: 65_535,
       headerListBytesMax: 65_536,
-      clock: this.clock,
-      onStream: (stream) => this.streams.push(stream),
-      onPing: () => this.pings++,
-      onFault: (fault) => this.faults.push(fault),
+      clock,
+      onStream: (stream) => streams.push(stream),
+      onPing: () => end.pings++,
+      onFault: (fault) => faults.push(fault),
       ...options,
     })
-  }
+  })
+  const end = Object.assign(wire, { clock, streams, faults, pings: 0 })
+  return end
+}
 
-  /** After the greetings. */
-  static async greeted(options: Partial<ServerConnectionOptions> = {}): Promise<InMemory> {
-    const end = new InMemory(options)
-    await end.says(preface, emptySettings)
-    return end
-  }
-
-  /** The frames that come in answer to these. */
-  async says(...frames: readonly Buffer[]): Promise<Frame[]> {
-    this.connection.receive(Buffer.concat(frames))
-    return this.hears()
-  }
-
-  /** The frames since last time. */
-  async hears(): Promise<Frame[]> {
-    await new Promise((resolve) => setImmediate(resolve))
-    const frames: Frame[] = []
-    while (this.#held.length >= 9) {
-      const end = 9 + this.#held.readUIntBE(0, 3)
-      const [type = 0, flags = 0] = this.#held.subarray(3, 5)
-      const stream = this.#held.readUInt32BE(5)
-      frames.push({ type, flags, stream, payload: this.#held.subarray(9, end) })
-      this.#held = this.#held.subarray(end)
-    }
-    return frames
-  }
-
-  /** The headers in a frame. Each must be read, in order: they share a table. */
-  headers({ payload }: Frame): Record<string, string> {
-    return { ...this.#decoder.decode(payload, 0, payload.length).headers }
-  }
-
-  write(pieces: readonly Buffer[]): void {
-    this.writes++
-    const bytes = Buffer.concat(pieces)
-    this.#held = Buffer.concat([this.#held, bytes])
-    if (this.isStuck) this.pendingBytes += bytes.length
-    else if (bytes.length > 16_384) setImmediate(() => this.connection.drained())
-  }
-
-  /** The client has read everything. */
-  drain(): void {
-    this.isStuck = false
-    this.pendingBytes = 0
-    this.connection.drained()
-  }
-
-  pause(): void {
-    this.isPaused = true
-  }
-
-  resume(): void {
-    this.isPaused = false
-  }
-
-  end(): void {
-    this.isEnded = true
-  }
-
-  destroy(): void {
-    this.isDestroyed = true
-  }
+/** After the greetings. */
+export async function greeted(options: Partial<ServerConnectionOptions> = {}): Promise<InMemory> {
+  const end = inMemory(options)
+  await end.says(preface, emptySettings)
+  return end
 }
 
 const base = [
@@ -124,44 +55,3 @@ export function head(
 }
 
 export const withFields = (...more: readonly (readonly [string, string])[]) => [...base, ...more]
-
-export const data = (stream: number, payload: Buffer | string, flags = 0): Buffer =>
-  frameBytes(frameType.data, { stream, flags, payload: Buffer.from(payload) })
-
-export function number(type: number, stream: number, value: number): Buffer {
-  const payload = Buffer.alloc(4)
-  payload.writeUInt32BE(value)
-  return frameBytes(type, { stream, payload })
-}
-
-export function setting(id: number, value: number): Buffer {
-  const payload = Buffer.alloc(6)
-  payload.writeUInt16BE(id)
-  payload.writeUInt32BE(value, 2)
-  return frameBytes(frameType.settings, { payload })
-}
-
-/** What is read of a request; sees its end. */
-export function recorded(stream: Stream) {
-  const seen = { text: '', isEnded: false, isClosed: false, isSent: false, drains: 0 }
-  stream.reader = {
-    onData: (piece) => {
-      seen.text += piece.toString()
-    },
-    onEnd: () => {
-      seen.isEnded = true
-    },
-    onDrain: () => {
-      seen.drains++
-    },
-  }
-  stream.owner = {
-    onClose: () => {
-      seen.isClosed = true
-    },
-    onSent: () => {
-      seen.isSent = true
-    },
-  }
-  return seen
-}

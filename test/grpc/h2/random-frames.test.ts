@@ -3,7 +3,8 @@
 import fc from 'fast-check'
 import { test } from 'vitest'
 import { frameBytes, frameType } from '../../support/raw-http2.js'
-import { data, emptySettings, head, InMemory, number, preface, setting } from './in-memory.js'
+import { head, inMemory } from './in-memory.js'
+import { data, emptySettings, number, preface, setting } from './wire.js'
 
 const stream = fc.constantFrom(0, 1, 2, 3, 5, 7, 99)
 const payload = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes))
@@ -26,7 +27,7 @@ test('whatever comes, the connection goes on or ends, and leaves nothing', async
       fc.integer({ min: 1, max: 50 }),
       fc.boolean(),
       async (list, size, drains) => {
-        const end = new InMemory({
+        const end = inMemory({
           onStream(stream) {
             end.streams.push(stream)
             stream.reader = {
