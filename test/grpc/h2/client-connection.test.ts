@@ -11,7 +11,7 @@ import {
   requestFields,
   trailers,
 } from './client-in-memory.js'
-import { data, emptySettings, number, preface, setting, windowUpdate } from './wire.js'
+import { data, number, preface, setting, windowUpdate } from './wire.js'
 
 const { headers, reset, settings, ping, continuation } = frameType
 const priority = 2
@@ -259,24 +259,28 @@ describe('what ends the connection', () => {
     expect(end.events).toEqual(['fault'])
   })
 
-  test('pings and settings without end from a server that reads nothing', async () => {
-    for (const frame of [frameBytes(ping, { payload: Buffer.alloc(8) }), emptySettings]) {
-      const end = await greetedClient()
-      end.isStuck = true
-      const turn = Buffer.concat(Array<Buffer>(30_000).fill(frame))
-      await end.says(turn)
+  const pings = Buffer.concat(
+    Array<Buffer>(50_000).fill(frameBytes(ping, { payload: Buffer.alloc(8) })),
+  )
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+  test('pings without end from a server that reads nothing', async () => {
+    const end = await greetedClient()
+    end.isStuck = true
+    for (let i = 0; i < 5; i++) {
       expect(end.faults).toEqual([])
-      for (let i = 0; i < 20; i++) await end.says(turn)
-      expect(end.faults.map((fault) => fault.code)).toEqual([code.calm])
+      end.connection.receive(pings)
+      await turn()
     }
+    expect(end.faults.map((fault) => fault.code)).toEqual([code.calm])
   })
 
-  test('but any number of them does not from one that reads', async () => {
+  test('but not any number of them from one that reads', async () => {
     const end = await greetedClient()
-    const pings = Buffer.concat(
-      Array<Buffer>(30_000).fill(frameBytes(ping, { payload: Buffer.alloc(8) })),
-    )
-    for (let i = 0; i < 20; i++) expect(await end.says(pings)).toHaveLength(30_000)
+    for (let i = 0; i < 10; i++) {
+      end.connection.receive(pings)
+      await turn()
+    }
     expect(end.faults).toEqual([])
   })
 })

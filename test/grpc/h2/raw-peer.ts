@@ -14,7 +14,7 @@ export interface Frame {
 export type Fields = readonly (readonly [name: string, value: string])[]
 
 const headBytes = 9
-const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
+export const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 
 export const frameBytes = (
   type: number,
@@ -41,7 +41,7 @@ export function settingsBytes(settings: Readonly<Record<number, number>>): Buffe
 }
 
 /** Calls back for each frame that the socket brings. */
-function readFrames(
+export function readFrames(
   socket: net.Socket,
   skippedBytes: number,
   onFrame: (frame: Frame) => void,
