@@ -228,7 +228,6 @@ export class Call implements Waiter, StreamReader, StreamOwner {
     if (stream?.isRemoteDone === false || stream?.isLocalDone === false) {
       stream.reset(errorCode.cancel)
     }
-    stream?.resume() // what a pause still holds is dropped
     this.#sink.onEnd(error, isLocal)
   }
 }

@@ -158,7 +158,7 @@ test('every kind of call, whatever the server’s settings, and wherever bytes a
         close()
       }
     }),
-    { numRuns: 10 },
+    { numRuns: 6 },
   )
 })
 

@@ -3,24 +3,22 @@
 import { describe, expect, test } from 'vitest'
 import { frameBytes, frameType } from '../../support/raw-http2.js'
 import { greeted, head, inMemory, withFields } from './in-memory.js'
-import { data, emptySettings, number, preface, recorded, setting, windowUpdate } from './wire.js'
+import {
+  code,
+  data,
+  emptySettings,
+  number,
+  preface,
+  recorded,
+  setting,
+  windowUpdate,
+} from './wire.js'
 
 const { headers, reset, settings, ping, goaway, continuation } = frameType
 const priority = 2
 const pushPromise = 5
 const endStream = 1
 const ack = 1
-const code = {
-  none: 0,
-  protocol: 1,
-  flowControl: 3,
-  streamClosed: 5,
-  frameSize: 6,
-  refused: 7,
-  compression: 9,
-  calm: 11,
-}
-
 const message = (text: string) =>
   Buffer.concat([Buffer.from([0, 0, 0, 0, text.length]), Buffer.from(text)])
 

@@ -9,6 +9,19 @@ export const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 export const emptySettings = frameBytes(frameType.settings)
 export const windowUpdate = 8
 
+/** Of errors: RFC 9113 §7. */
+export const code = {
+  none: 0,
+  protocol: 1,
+  flowControl: 3,
+  streamClosed: 5,
+  frameSize: 6,
+  refused: 7,
+  cancel: 8,
+  compression: 9,
+  calm: 11,
+} as const
+
 export class Wire<Connection extends SocketEnd> implements Transport {
   readonly connection: Connection
   isEnded = false
