@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { frame } from '../../src/grpc/frame.js'
 import { collect, failure, gate, open } from './ends.js'
 import { answer, bareServer } from './http2-server.js'
+import { ManualClock } from './manual-clock.js'
 
 const hello = Buffer.from('hello')
 const ok = { ':status': 200, 'content-type': 'application/grpc' }
@@ -220,6 +221,53 @@ describe('calls that no handler saw', () => {
     expect(error).toMatchObject({ code: 14, unprocessed: false })
     expect(error.details).toMatch(/^connection to 127\.0\.0\.1:\d+ lost: /)
     expect(String(await channel.unary('/t.S/M', hello))).toBe('again')
+  })
+
+  test('a call that has no room at the server was not seen when its time is up', async () => {
+    const clock = new ManualClock()
+    const held = gate<ServerHttp2Stream>()
+    const seen: number[] = []
+    const { address } = await bareServer(
+      (stream, index) => {
+        seen.push(index)
+        if (index === 1) held.open(stream)
+        else answer(stream, `${index}`)
+      },
+      { maxConcurrentStreams: 1 },
+    )
+    const channel = open(address, { clock })
+    await channel.unary('/t.S/M', hello)
+    const first = channel.unary('/t.S/M', hello)
+    const stream = await held.opened
+    const late = failure(channel.unary('/t.S/M', hello, { deadlineMs: 1000 }))
+    const last = channel.unary('/t.S/M', hello)
+    clock.advance(1000)
+    expect(await late).toMatchObject({ code: 4, unprocessed: true })
+    answer(stream, 'first')
+    expect(String(await first)).toBe('first')
+    expect(String(await last)).toBe('2')
+    expect(seen).toEqual([0, 1, 2])
+  })
+
+  test('calls that have no room go elsewhere when the server parts', async () => {
+    const held = gate<ServerHttp2Stream>()
+    const { address, sessions } = await bareServer(
+      (stream, index) => {
+        if (index === 1) held.open(stream)
+        else answer(stream, `${index}`)
+      },
+      { maxConcurrentStreams: 1 },
+    )
+    const channel = open(address)
+    await channel.unary('/t.S/M', hello)
+    const first = channel.unary('/t.S/M', hello)
+    const stream = await held.opened
+    const second = channel.unary('/t.S/M', hello)
+    sessions[0]?.goaway(constants.NGHTTP2_NO_ERROR)
+    expect(String(await second)).toBe('2')
+    answer(stream, 'first')
+    expect(String(await first)).toBe('first')
+    expect(sessions.length).toBe(2)
   })
 
   test('more calls than the server takes at once wait their turn', async () => {

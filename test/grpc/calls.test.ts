@@ -44,6 +44,19 @@ describe('unary', () => {
     expect(seen?.peer.address).toMatch(/^127\.0\.0\.1:\d+$/)
   })
 
+  test('metadata that HTTP does not allow fails its call, and no other', async () => {
+    const { address } = await serve({ '/t.S/Echo': echo })
+    const channel = open(address)
+    for (const metadata of [{ token: 'two\nlines' }, { 'not a name': 'x' }, { token: 'ł' }]) {
+      const error = await failure(channel.unary('/t.S/Echo', hello, { metadata }))
+      const details = 'the request cannot be sent'
+      expect(error).toMatchObject({ code: 13, details, unprocessed: true })
+      expect(error.cause).toBeInstanceOf(TypeError)
+      const fine = { metadata: { 'x-name': 'y' } }
+      expect(await channel.unary('/t.S/Echo', hello, fine)).toEqual(hello)
+    }
+  })
+
   test('what a handler throws is the status: an RpcError, anything with a status, or Unknown', async () => {
     const errors = [
       new RpcError(Status.notFound, 'größer als 100 %\n'),

@@ -1,10 +1,11 @@
 // How calls end when a server, frame by frame, stops at every point of its answer: by RST_STREAM
 // with every code, by GOAWAY, by hanging up. What a status is by the standard of gRPC over HTTP/2.
 import type net from 'node:net'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { frame } from '../../src/grpc/frame.js'
 import type { RpcError } from '../../src/grpc/status.js'
-import { open, rawServer } from './ends.js'
+import { failure, open, rawServer } from './ends.js'
 import { frameBytes, literals, preface, readFrames } from './h2/raw-peer.js'
 
 const hello = Buffer.from('hello')
@@ -181,4 +182,26 @@ test('a server that hangs up, at every point, and between any two bytes', async 
     if (point === bytes.length) expect(one, where).toBe('fine')
     else expect(one, where).toMatchObject({ code: 14, unprocessed: false })
   }
+})
+
+test('bytes at random in the place of an answer end the call, and say of what', async () => {
+  let garbage = Buffer.alloc(0)
+  const port = await rawServer((socket) => {
+    socket.write(frameBytes(type.settings, 0, 0, Buffer.alloc(0)))
+    readFrames(socket, preface.length, ({ type: kind }) => {
+      if (kind === type.headers) socket.end(garbage)
+    })
+  })
+  const channel = open({ host: '127.0.0.1', port })
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
+      garbage = Buffer.from(bytes)
+      const error = await failure(channel.unary('/t.S/M', hello))
+      expect(error.details).not.toBe('')
+      const stream = channel.stream('/t.S/M')
+      void stream.write(hello).catch(() => {})
+      await failure(stream[Symbol.asyncIterator]().next())
+    }),
+    { numRuns: 60 },
+  )
 })
