@@ -76,6 +76,7 @@ export class StreamTable implements Carrier {
     const stream = new Stream(this, id, {
       send: this.#sendWindowBytes,
       receive: this.#streamWindowBytes,
+      mayKeep: !this.#rules.isHeldCounted,
     })
     this.#streams.set(id, stream)
     return stream

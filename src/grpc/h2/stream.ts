@@ -5,7 +5,7 @@
 // side resets it, it is closed and its owner is told, once.
 import type { Headers } from './field-section.js'
 import type { ErrorCode } from './frame-types.js'
-import { HeldBytes } from './held-bytes.js'
+import { HeldBytes, type HeldBytesOptions } from './held-bytes.js'
 import type { HeaderField } from './hpack-encoder.js'
 import { ReceiveWindow } from './receive-window.js'
 
@@ -81,11 +81,17 @@ export class Stream {
   #expectedBytes: number | undefined
   #isPaused = false
   #isEndHanded = false
-  readonly #held = new HeldBytes()
+  readonly #held: HeldBytes
 
-  constructor(carrier: Carrier, id: number, windows: { send: number; receive: number }) {
+  /** `mayKeep`: see HeldBytesOptions. */
+  constructor(
+    carrier: Carrier,
+    id: number,
+    { mayKeep, ...windows }: { send: number; receive: number } & HeldBytesOptions,
+  ) {
     this.#carrier = carrier
     this.id = id
+    this.#held = new HeldBytes({ mayKeep })
     this.sendWindow = windows.send
     this.receiveWindow = new ReceiveWindow(windows.receive)
   }

@@ -9,7 +9,7 @@ function taken(held: HeldBytes): Buffer[] {
 }
 
 test('a window in pieces of one byte, each of a large buffer, takes what it holds', () => {
-  const held = new HeldBytes()
+  const held = new HeldBytes({ mayKeep: false })
   const count = 100_000
   const socketPiece = Buffer.alloc(65_536, 'abcdefg')
   for (let i = 0; i < count; i++) held.push(socketPiece.subarray(i % 7, (i % 7) + 1))
@@ -24,7 +24,7 @@ test('a window in pieces of one byte, each of a large buffer, takes what it hold
 })
 
 test('what comes between takings stands behind what was there', () => {
-  const held = new HeldBytes()
+  const held = new HeldBytes({ mayKeep: false })
   held.push(Buffer.alloc(300, 'a'))
   held.push(Buffer.alloc(100_000, 'b'))
   const first = held.shift()
@@ -39,4 +39,21 @@ test('what comes between takings stands behind what was there', () => {
   held.push(Buffer.from('e'))
   held.clear()
   expect([held.bytes, held.shift()]).toEqual([0, undefined])
+})
+
+test('of an answer a large piece is kept as it came, a small part of one is not', () => {
+  const held = new HeldBytes({ mayKeep: true })
+  const socketPiece = Buffer.alloc(65_536, 'abcdefg')
+  const large = socketPiece.subarray(7, 7 + 16_384)
+  held.push(Buffer.from('before'))
+  held.push(large)
+  held.push(socketPiece.subarray(0, 16_383))
+  held.push(Buffer.from('behind'))
+  expect(held.bytes).toBe(6 + 16_384 + 16_383 + 6)
+  const pieces = taken(held)
+  expect(pieces.filter(({ buffer }) => buffer === socketPiece.buffer)).toEqual([large])
+  const [before, behind] = [Buffer.from('before'), Buffer.from('behind')]
+  const all = Buffer.concat([before, large, socketPiece.subarray(0, 16_383), behind])
+  expect(Buffer.concat(pieces).equals(all)).toBe(true)
+  expect(held.bytes).toBe(0)
 })
