@@ -121,7 +121,12 @@ const flags: readonly ServerFlag[] = [
   flag('experimental-enable-lease-checkpoint-persist', undefined, 'on disk, too', (text) => ({
     leaseCheckpointPersist: boolean(text),
   })),
-  flag('feature-gates', '<string>', `name=true,...; known: ${gateNames.join(', ')}`, featureGates),
+  flag(
+    'feature-gates',
+    '<string>',
+    `name=true,...; known: ${gateNames.join(', ')}`,
+    (text) => featureGates(text).config,
+  ),
   formerly(
     'experimental-corrupt-check-time',
     flag('corrupt-check-time', '<duration>', 'between comparisons; 0: none', (text) => ({
@@ -261,7 +266,10 @@ export function serverSettings(
   )
   const level = texts('log-level') ?? defaultLevel
   const logLevel = checked('log-level', level, readLogLevel)
-  return { given, logLevel, inert: givenInert(texts) }
+  const isAsked = !except.includes('feature-gates')
+  const { inert } = featureGates((isAsked && texts('feature-gates')) || '')
+  const inertGates = inert.map((name) => `feature-gates=${name}`)
+  return { given, logLevel, inert: [...givenInert(texts), ...inertGates] }
 }
 
 /** A panic of etcd is an error here. */

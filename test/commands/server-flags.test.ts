@@ -129,6 +129,13 @@ describe('sets nothing and says so', () => {
   })
 })
 
+test('gates that set nothing are named, beside one that does', () => {
+  const featureGates = 'CompactHashCheck=true,LeaseCheckpoint=true,StopGRPCServiceOnDefrag=false'
+  const { given, inert } = settings({ featureGates })
+  expect(given).toMatchObject({ leaseCheckpoint: true })
+  expect(inert).toEqual(['feature-gates=CompactHashCheck', 'feature-gates=StopGRPCServiceOnDefrag'])
+})
+
 test.each([
   ['proxy', 'off'],
   ['discovery-srv', ''],
@@ -153,6 +160,11 @@ describe('refuses', () => {
     ['metrics', 'all', 'all is not one of basic, extensive'],
     ['max-txn-ops', 'many', 'strconv.ParseInt: parsing "many": invalid syntax'],
     ['feature-gates', 'Nothing=true', 'unrecognized feature gate: Nothing'],
+    [
+      'feature-gates',
+      'CompactHashCheck=maybe',
+      'invalid value of CompactHashCheck=maybe, err: strconv.ParseBool: parsing "maybe": invalid syntax',
+    ],
     ['feature-gates', 'InitialCorruptCheck', 'missing bool value for InitialCorruptCheck'],
     ['auto-tls', 'maybe', 'strconv.ParseBool: parsing "maybe": invalid syntax'],
     ['initial-cluster-state', 'old', 'old is not one of new, existing'],
@@ -169,13 +181,11 @@ describe('refuses', () => {
 })
 
 test('flags that a command decides by itself are not declared, and their variables are not read', () => {
-  const except = ['data-dir']
+  const except = ['data-dir', 'feature-gates']
   const declared = serverWords(new Command(), { except }).options.map(({ long }) => long)
   expect(declared).toContain('--max-txn-ops')
   expect(declared).not.toContain('--data-dir')
-  const { given } = serverSettings(givenTexts({}, { ETCD_DATA_DIR: '/x' }), {
-    logLevel: 'warn',
-    except,
-  })
+  const env = { ETCD_DATA_DIR: '/x', ETCD_FEATURE_GATES: 'Nothing' }
+  const { given } = serverSettings(givenTexts({}, env), { logLevel: 'warn', except })
   expect(given).not.toHaveProperty('dataDir')
 })
