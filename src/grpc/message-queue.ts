@@ -1,6 +1,7 @@
 // message-queue.ts: received messages between the connection that brings them and the loop that
 // takes them. It holds little: past `bytesMax` it asks for a pause, which closes the flow-control
 // window of the call, so that a slow reader slows its peer and nothing else.
+import { Fifo } from './fifo.js'
 import type { RpcError } from './status.js'
 
 /** Enough to keep a reader busy while the next window update travels. */
@@ -26,8 +27,7 @@ function alone(message: Buffer): Buffer {
 /** One reader only: next() is called again after the last answer was given. */
 export class MessageQueue implements AsyncIterator<Buffer, undefined> {
   readonly #source: { pause(): void; resume(): void; leave(): void }
-  #messages: Buffer[] = []
-  #taken = 0 // messages before this index are gone
+  readonly #messages = new Fifo<Buffer>()
   #bytes = 0
   #isPaused = false
   #end: { error: RpcError | undefined } | undefined
@@ -68,17 +68,16 @@ export class MessageQueue implements AsyncIterator<Buffer, undefined> {
   /** Ends at once: messages that nobody took are dropped. Without effect after the last one. */
   abort(error: RpcError): void {
     if (this.#end !== undefined && this.#messages.length === 0) return
-    this.#messages = []
-    this.#taken = 0
+    this.#messages.clear()
     this.#bytes = 0
     this.#end = undefined
     this.end(error)
   }
 
   next(): Promise<IteratorResult<Buffer, undefined>> {
-    const message = this.#messages[this.#taken]
+    const message = this.#messages.shift()
     if (message !== undefined) {
-      this.#take(message)
+      this.#taken(message.length)
       return Promise.resolve({ value: message, done: false })
     }
     if (this.#end !== undefined) {
@@ -94,21 +93,15 @@ export class MessageQueue implements AsyncIterator<Buffer, undefined> {
   }
 
   return(): Promise<IteratorResult<Buffer, undefined>> {
-    this.#messages = []
-    this.#taken = 0
+    this.#messages.clear()
     this.#end ??= { error: undefined }
     this.#end.error = undefined
     this.#source.leave()
     return Promise.resolve({ value: undefined, done: true })
   }
 
-  #take(message: Buffer): void {
-    this.#taken++
-    this.#bytes -= message.length + overheadBytes
-    if (this.#taken === this.#messages.length) {
-      this.#messages = []
-      this.#taken = 0
-    }
+  #taken(size: number): void {
+    this.#bytes -= size + overheadBytes
     // Half empty before it flows again, so that the window does not stutter.
     if (this.#isPaused && this.#bytes <= bytesMax / 2) {
       this.#isPaused = false

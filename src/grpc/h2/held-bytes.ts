@@ -3,6 +3,8 @@
 // are copied together, so that what is held takes the memory that the window says, and not more.
 // An answer of our own asking may take some more, and large pieces of it are kept as they came.
 
+import { Fifo } from '../fifo.js'
+
 /** Of a block that takes several pieces; the first is smaller, as most streams hold little. */
 const blockBytesMax = 16 * 1024
 
@@ -18,12 +20,13 @@ export interface HeldBytesOptions {
 
 export class HeldBytes {
   readonly #mayKeep: boolean
-  #blocks: Buffer[] = []
-  /** Blocks before this one were taken. */
-  #taken = 0
-  /** Of the last block. */
+  readonly #full = new Fifo<Buffer>()
+  /** Behind the full ones: the block that is being filled, so far. */
+  #open: Buffer | undefined
   #fill = 0
   #bytes = 0
+  /** Of the next block. */
+  #blockBytes = firstBlockBytes
 
   constructor({ mayKeep }: HeldBytesOptions) {
     this.#mayKeep = mayKeep
@@ -36,51 +39,47 @@ export class HeldBytes {
   push(piece: Buffer): void {
     this.#bytes += piece.length
     if (this.#mayKeep && piece.length >= keptShareMin * piece.buffer.byteLength) {
-      this.#keep(piece)
+      this.#seal()
+      this.#full.push(piece)
       return
     }
     for (let at = 0; at < piece.length; ) {
-      const last = this.#blocks.at(-1)
-      if (last === undefined || this.#fill === last.length) {
-        this.#addBlock(piece.length - at)
-        continue
-      }
-      const copied = piece.copy(last, this.#fill, at)
+      const open = this.#open ?? this.#newBlock(piece.length - at)
+      const copied = piece.copy(open, this.#fill, at)
       this.#fill += copied
       at += copied
+      if (this.#fill === open.length) this.#seal()
     }
   }
 
   /** The oldest of it, which is the taker's from now on. */
   shift(): Buffer | undefined {
-    const block = this.#blocks[this.#taken]
+    if (this.#full.length === 0) this.#seal()
+    const block = this.#full.shift()
     if (block === undefined) return undefined
-    const isLast = ++this.#taken === this.#blocks.length
-    const bytes = isLast ? block.subarray(0, this.#fill) : block
-    this.#bytes -= bytes.length
-    if (isLast) this.clear()
-    return bytes
+    this.#bytes -= block.length
+    if (this.#bytes === 0) this.clear()
+    return block
   }
 
   clear(): void {
-    this.#blocks = []
-    this.#taken = 0
+    this.#full.clear()
+    this.#open = undefined
     this.#fill = 0
     this.#bytes = 0
+    this.#blockBytes = firstBlockBytes
   }
 
-  #keep(piece: Buffer): void {
-    const last = this.#blocks.length - 1
-    const block = this.#blocks[last]
-    if (block !== undefined) this.#blocks[last] = block.subarray(0, this.#fill)
-    this.#blocks.push(piece)
-    this.#fill = piece.length
-  }
-
-  #addBlock(needed: number): void {
-    const twice = 2 * (this.#blocks.at(-1)?.length ?? firstBlockBytes / 2)
-    const size = Math.max(needed, Math.min(twice, blockBytesMax))
-    this.#blocks.push(Buffer.allocUnsafeSlow(size))
+  #seal(): void {
+    if (this.#open !== undefined) this.#full.push(this.#open.subarray(0, this.#fill))
+    this.#open = undefined
     this.#fill = 0
+  }
+
+  #newBlock(needed: number): Buffer {
+    const block = Buffer.allocUnsafeSlow(Math.max(needed, this.#blockBytes))
+    this.#blockBytes = Math.min(2 * block.length, blockBytesMax)
+    this.#open = block
+    return block
   }
 }
