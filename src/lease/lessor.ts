@@ -171,9 +171,14 @@ export class Lessor {
     }
   }
 
-  /** Seconds at the last checkpoint since a renewal; 0: none, so a renewal clears nothing. */
+  /**
+   * Seconds at the last checkpoint since a renewal; 0: none that a renewal would clear. A lease that
+   * has expired keeps its own, or the next leader would give it all its time again.
+   */
   checkpointed(id: bigint): number {
-    return this.#byId.get(id)?.remainingTtlSeconds ?? 0
+    const lease = this.#byId.get(id)
+    if (lease === undefined || lease.expiresMs <= this.#now()) return 0
+    return lease.remainingTtlSeconds
   }
 
   /** Only a primary knows what remains; elsewhere it is as good as infinite. */

@@ -224,6 +224,19 @@ test('a renewal forgets the checkpoint', async () => {
   expect([lessor.checkpointed(1n), lessor.timeToLive(1n)?.remainingSeconds]).toEqual([0, 3600])
 })
 
+test('an expired lease keeps its checkpoint, whoever asks for a renewal', () => {
+  const { lessor, pass } = started()
+  lessor.grant(1n, 3600)
+  pass(300)
+  for (const due of lessor.dueCheckpoints()) lessor.checkpoint(due)
+  expect(lessor.checkpointed(1n)).toBe(3300)
+  pass(3300)
+  expect(lessor.checkpointed(1n)).toBe(0)
+  lessor.demote()
+  lessor.promote(0)
+  expect(lessor.timeToLive(1n)?.remainingSeconds).toBe(3300)
+})
+
 test('after a restart leases have their full TTL, or what a checkpoint left, and their keys', () => {
   const { lessor, deletions, pass } = started({ primary: false })
   lessor.grant(99n, 60)
