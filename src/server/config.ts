@@ -60,7 +60,6 @@ export interface ServerConfig {
   authTokenTtlSeconds: number
   /** Work of hashing a password: 2 to the power of this; 4 to 31, else 10. */
   bcryptCost: number
-  /** PEM files of the client port, for URLs of https and unixs. */
   /** Certificate and key that this member shows to others, as server and as client. */
   peerCertFile: string | undefined
   peerKeyFile: string | undefined
@@ -68,6 +67,7 @@ export interface ServerConfig {
   peerTrustedCaFile: string | undefined
   /** The only common name that other members may have; empty: any. */
   peerCertAllowedCn: string
+  /** PEM files of the client port, for URLs of https and unixs. */
   certFile: string | undefined
   keyFile: string | undefined
   /** Clients must show a certificate that this authority signed. */

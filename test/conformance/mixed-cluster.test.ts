@@ -39,19 +39,15 @@ const pairs = [
 ] as const
 
 describeWithEtcd('a cluster of etcd and tsctl', () => {
-  test.each(pairs)(
-    '$one among $others learns, votes, leads',
-
-    async ({ one, others }) => {
-      cluster = await startProcessCluster({ programs: [others, others], flags, ownFlags })
-      const [first] = cluster.members as [ClusterMember]
-      await putMany(first, 200)
-      const member = await join(cluster, one, { isLearner: true })
-      await eventually('the learner knows the last key', () => valueAt(member, 'k199', 'stale'))
-      await promote(cluster, member)
-      await checkAtWork(member)
-    },
-  )
+  test.each(pairs)('$one among $others learns, votes, leads', async ({ one, others }) => {
+    cluster = await startProcessCluster({ programs: [others, others], flags, ownFlags })
+    const [first] = cluster.members as [ClusterMember]
+    await putMany(first, 200)
+    const member = await join(cluster, one, { isLearner: true })
+    await eventually('the learner knows the last key', () => valueAt(member, 'k199', 'stale'))
+    await promote(cluster, member)
+    await checkAtWork(member)
+  })
 
   test.each(pairs)('$one joins $others as a voter', async ({ one, others }) => {
     cluster = await startProcessCluster({ programs: [others, others], flags, ownFlags })
@@ -62,7 +58,6 @@ describeWithEtcd('a cluster of etcd and tsctl', () => {
 
   test.each(pairs)(
     '$one that is new to $others catches up by a snapshot',
-
     async ({ one, others }) => {
       const few = [...flags, '--snapshot-count=100']
       cluster = await startProcessCluster({ programs: [others], flags: few, ownFlags })
@@ -86,7 +81,6 @@ describeWithEtcd('a cluster of etcd and tsctl', () => {
 
   test.each(pairs)(
     '$one that was away among $others catches up by the log, then by a snapshot',
-
     async ({ one, others }) => {
       const few = [...flags, '--snapshot-count=1000']
       const fewOwn = [...ownFlags, '--snapshot-catchup-entries=500']
