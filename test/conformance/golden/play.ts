@@ -28,7 +28,6 @@ interface Group {
 }
 
 const groupsAtOnceMax = 4
-const testTimeoutMs = 180_000
 
 /** The longest first, so that none is left over at the end. */
 const slow = ['member', 'auth', 'endpoint', 'lock_elect', 'misc', 'watch']
@@ -61,14 +60,14 @@ export function playGolden(client: Client, server: ServerKind): void {
       await playing
       process.chdir(home)
       await rm(cwd, { recursive: true, force: true })
-    }, testTimeoutMs)
+    })
 
     for (const { name: group, scenes, results } of played) {
       describe(group, () => {
         scenes.forEach(({ expecting: { name } }, at) => {
           const reason = deviations[pair][`${group}: ${name}`]
           const title = reason === undefined ? name : `${name}: ${reason}`
-          test(title, async () => check(await results[at], reason !== undefined), testTimeoutMs)
+          test(title, async () => check(await results[at], reason !== undefined))
         })
       })
     }
