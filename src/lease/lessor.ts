@@ -172,8 +172,8 @@ export class Lessor {
   }
 
   /**
-   * Seconds at the last checkpoint since a renewal; 0: none that a renewal would clear. A lease that
-   * has expired keeps its own, or the next leader would give it all its time again.
+   * Seconds at the last checkpoint since a renewal; 0: none that a renewal would clear. A lease
+   * that has expired keeps its own, or the next leader would give it all its time again.
    */
   checkpointed(id: bigint): number {
     const lease = this.#byId.get(id)
