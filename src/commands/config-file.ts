@@ -44,7 +44,7 @@ const sections: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
 }
 
-/** @throws UsageError when the content is no YAML, or has a section that is none */
+/** @throws UsageError when the content is no YAML, or has a section or a text that is none */
 export function readConfigFile(content: string): ConfigFile {
   const texts = new Map<string, string>()
   const unknown: string[] = []
@@ -69,7 +69,7 @@ export function readConfigFile(content: string): ConfigFile {
 function parsed(content: string): unknown {
   try {
     // Of 1.1, as etcd's reader: `yes` and `off` are truth values there.
-    return parse(content, { version: '1.1', uniqueKeys: true })
+    return parse(content, { version: '1.1', uniqueKeys: true, intAsBigInt: true })
   } catch (error) {
     const [line] = String(error instanceof Error ? error.message : error).split('\n')
     throw new UsageError(`error converting YAML to JSON: ${line}`, 1)
@@ -83,7 +83,13 @@ function mapping(value: unknown, what: string): Record<string, unknown> {
 }
 
 function textOf(flag: string, value: unknown): string {
-  if (Array.isArray(value)) return value.map(String).join(',')
-  const isBareDuration = typeof value === 'number' && isDurationFlag(flag)
-  return isBareDuration ? `${value}ns` : String(value)
+  if (Array.isArray(value)) return value.map((each) => scalarText(flag, each)).join(',')
+  const isBareDuration = typeof value === 'bigint' && isDurationFlag(flag)
+  return isBareDuration ? `${value}ns` : scalarText(flag, value)
+}
+
+/** A mapping, or a date without quotes, is no text that anybody meant. */
+function scalarText(flag: string, value: unknown): string {
+  if (typeof value !== 'object') return String(value)
+  throw new UsageError(`invalid ${flag} in the configuration file: not a text`, 1)
 }

@@ -7,7 +7,7 @@ import { failureText, startChild } from './child.js'
 import type { Environment } from './context.js'
 
 export async function tellSupervisor(env: Environment, log: Log): Promise<void> {
-  if (env.NOTIFY_SOCKET === undefined) return
+  if (!env.NOTIFY_SOCKET) return // empty: as good as absent, for Go's library, too
   const failure = failureText(await startChild(['systemd-notify', '--ready'], env).ending)
   if (failure === undefined) log.info('successfully notified init daemon')
   else log.warn('failed to notify systemd for readiness', { error: failure })

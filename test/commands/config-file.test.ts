@@ -69,6 +69,11 @@ test('JSON is YAML, too', () => {
   expect([texts('name'), texts('pre-vote'), texts('data-dir')]).toEqual(['m2', 'false', undefined])
 })
 
+test('a number without quotes is the text that stands there', () => {
+  const { texts } = readConfigFile('initial-cluster-token: 12345678901234567890')
+  expect(texts('initial-cluster-token')).toBe('12345678901234567890')
+})
+
 test('a file with nothing in it sets nothing', () => {
   expect(readConfigFile('# nothing\n').texts('name')).toBeUndefined()
 })
@@ -77,6 +82,8 @@ test.each([
   ['name: [', 'error converting YAML to JSON: '],
   ['- name', 'invalid the file: not a mapping'],
   ['peer-transport-security: on', 'invalid peer-transport-security: not a mapping'],
+  ['name: {m1: m2}', 'invalid name in the configuration file: not a text'],
+  ['log-outputs: [{a: b}]', 'invalid log-outputs in the configuration file: not a text'],
 ])('%j is refused', (content, message) => {
   expect(() => readConfigFile(content)).toThrow(message)
 })
