@@ -65,6 +65,8 @@ class Lease {
   readonly ttlSeconds: number
   /** What remained at the last checkpoint; 0: none, or renewed since. */
   remainingTtlSeconds: number
+  /** A checkpoint is on its way through the log, or got lost there. */
+  isCheckpointing = false
   /** On the lessor's clock; infinite unless this member is primary. */
   expiresMs = Number.POSITIVE_INFINITY
   /** As latin1 strings, which sort like bytes. */
@@ -172,13 +174,17 @@ export class Lessor {
   }
 
   /**
-   * Seconds at the last checkpoint since a renewal; 0: none that a renewal would clear. A lease
-   * that has expired keeps its own, or the next leader would give it all its time again.
+   * What the log has to say before a renewal, so that no later primary goes on from what was left
+   * before it; undefined: nothing. That includes a checkpoint that is still on its way, and holds
+   * up the next one meanwhile. A lease that has expired keeps its own: it cannot be renewed, and
+   * the next primary would give it all its time again.
    */
-  checkpointed(id: bigint): number {
+  takeBack(id: bigint): LeaseCheckpoint | undefined {
     const lease = this.#byId.get(id)
-    if (lease === undefined || lease.expiresMs <= this.#now()) return 0
-    return lease.remainingTtlSeconds
+    if (lease === undefined || lease.expiresMs <= this.#now()) return undefined
+    if (lease.remainingTtlSeconds === 0 && !lease.isCheckpointing) return undefined
+    this.#scheduleCheckpoint(lease)
+    return { id, remainingTtlSeconds: 0 }
   }
 
   /** Only a primary knows what remains; elsewhere it is as good as infinite. */
@@ -229,6 +235,8 @@ export class Lessor {
     this.#checkpoints.clear()
     for (const lease of this.#byId.values()) {
       lease.expiresMs = Number.POSITIVE_INFINITY
+      // What is in the log by now is applied before this member is primary again.
+      lease.isCheckpointing = false
       lease.settle()
     }
   }
@@ -259,7 +267,9 @@ export class Lessor {
       const lease = this.#byId.get(id)
       if (lease === undefined || lease.expiresMs <= now) continue
       const remainingTtlSeconds = Math.ceil((lease.expiresMs - now) / 1000)
-      if (remainingTtlSeconds < lease.ttlSeconds) due.push({ id, remainingTtlSeconds })
+      if (remainingTtlSeconds >= lease.ttlSeconds) continue
+      lease.isCheckpointing = true
+      due.push({ id, remainingTtlSeconds })
     }
     return due
   }
@@ -268,6 +278,7 @@ export class Lessor {
   checkpoint({ id, remainingTtlSeconds }: LeaseCheckpoint): void {
     const lease = this.#existing(id)
     lease.remainingTtlSeconds = remainingTtlSeconds
+    lease.isCheckpointing = false
     if (this.#primary) this.#scheduleCheckpoint(lease)
   }
 

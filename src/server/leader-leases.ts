@@ -7,7 +7,7 @@
 // And nobody may lead for a moment, or a new leader may not keep the time yet: who asks for a
 // client asks again until the time of a request is out.
 import { EtcdError } from '../api/rpc-errors.js'
-import type { Lessor } from '../lease/lessor.js'
+import type { LeaseCheckpoint, Lessor } from '../lease/lessor.js'
 import type { Clock } from '../platform/clock.js'
 import type { Membership } from './membership/membership.js'
 import type { Node } from './node.js'
@@ -22,8 +22,8 @@ const askMarginMs = 1_000
 export interface LeaderLeasesParts {
   memberId: bigint
   lessor: Lessor
-  /** What a lease had left at some time counts no more; not called where nobody writes it down. */
-  forgetCheckpoint: ((id: bigint) => Promise<void>) | undefined
+  /** Has the log say what a lease has left; undefined where that is not asked for. */
+  writeCheckpoint: ((checkpoint: LeaseCheckpoint) => Promise<void>) | undefined
   membership: Pick<Membership, 'member'>
   node: Pick<Node, 'leader' | 'linearizable'>
   clock: Clock
@@ -57,8 +57,11 @@ export class LeaderLeases {
   /** What a leader says. @throws EtcdError notLeader, timeoutWaitAppliedIndex */
   async renewHere(id: bigint): Promise<number | undefined> {
     await this.#confirmLeading()
-    await this.#parts.forgetCheckpoint?.(id)
-    return this.#parts.lessor.renew(id)
+    const { lessor, writeCheckpoint } = this.#parts
+    // In one turn with the renewal, or no other checkpoint could be proposed in between.
+    const forgotten = writeCheckpoint === undefined ? undefined : lessor.takeBack(id)
+    if (forgotten !== undefined) await writeCheckpoint?.(forgotten)
+    return lessor.renew(id)
   }
 
   /** @throws EtcdError notLeader, timeoutWaitAppliedIndex */

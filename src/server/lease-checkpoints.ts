@@ -11,7 +11,7 @@ import { type Proposer, requestField } from './proposer.js'
 const checkIntervalMs = 500
 
 export interface LeaseCheckpointsParts {
-  lessor: Pick<Lessor, 'dueCheckpoints' | 'checkpointed'>
+  lessor: Pick<Lessor, 'dueCheckpoints'>
   proposer: Pick<Proposer, 'propose'>
   clock: Pick<Clock, 'every'>
   log: Log
@@ -27,7 +27,7 @@ export function checkpointLeases(parts: LeaseCheckpointsParts): Timer {
       for (;;) {
         const due = parts.lessor.dueCheckpoints()
         if (due.length === 0) return
-        await propose(parts, due)
+        await writeCheckpoints(parts, due)
       }
     } catch (error) {
       parts.log.warn('failed to checkpoint leases', { error: String(error) })
@@ -38,19 +38,8 @@ export function checkpointLeases(parts: LeaseCheckpointsParts): Timer {
   return parts.clock.every(checkIntervalMs, () => void writeDue())
 }
 
-/**
- * Before a renewal: a new leader must not go on from what was left then.
- * @throws EtcdError as Proposer.propose(): it is not renewed
- */
-export async function forgetCheckpoint(
-  parts: Pick<LeaseCheckpointsParts, 'lessor' | 'proposer'>,
-  id: bigint,
-): Promise<void> {
-  if (parts.lessor.checkpointed(id) === 0) return
-  await propose(parts, [{ id, remainingTtlSeconds: 0 }])
-}
-
-async function propose(
+/** Resolves when they are applied here. @throws EtcdError as Proposer.propose() */
+export async function writeCheckpoints(
   { proposer }: Pick<LeaseCheckpointsParts, 'proposer'>,
   checkpoints: readonly LeaseCheckpoint[],
 ): Promise<void> {

@@ -3,6 +3,7 @@
 // what the leader's first entry confirms.
 import { type ConfChange, ConfChangeType } from '../api/gen/raft.js'
 import { EtcdError } from '../api/rpc-errors.js'
+import type { LeaseCheckpoint } from '../lease/lessor.js'
 import type { RawNode } from '../raft/raw-node.js'
 import { memberHex } from '../storage/schema.js'
 import { Applier, type Outcome } from './apply.js'
@@ -14,7 +15,7 @@ import { IndexWait } from './index-wait.js'
 import { LeaderLeases } from './leader-leases.js'
 import { Leaderless } from './leaderless.js'
 import { Leadership } from './leadership.js'
-import { forgetCheckpoint } from './lease-checkpoints.js'
+import { writeCheckpoints } from './lease-checkpoints.js'
 import { trimLog } from './log-trimmer.js'
 import type { VersionMonitor } from './membership/cluster-version.js'
 import { newVersionMonitor } from './membership/new-version-monitor.js'
@@ -142,9 +143,9 @@ export class Member {
   }
 
   #newLeases(): LeaderLeases {
-    const forget = (id: bigint) => forgetCheckpoint(this.service, id)
-    const forgetLast = this.#config.leaseCheckpoint ? forget : undefined
-    return new LeaderLeases({ ...this.#around(), forgetCheckpoint: forgetLast })
+    const write = (one: LeaseCheckpoint) => writeCheckpoints(this.service, [one])
+    const writeCheckpoint = this.#config.leaseCheckpoint ? write : undefined
+    return new LeaderLeases({ ...this.#around(), writeCheckpoint })
   }
 
   /** Begins to take part. `clientUrls` is where clients are told to come. */

@@ -219,9 +219,10 @@ test('a renewal forgets the checkpoint', async () => {
   const { lessor } = started()
   lessor.grant(1n, 3600)
   lessor.checkpoint({ id: 1n, remainingTtlSeconds: 1000 })
-  expect(lessor.checkpointed(1n)).toBe(1000)
+  expect(lessor.takeBack(1n)).toEqual({ id: 1n, remainingTtlSeconds: 0 })
   expect(await lessor.renew(1n)).toBe(3600)
-  expect([lessor.checkpointed(1n), lessor.timeToLive(1n)?.remainingSeconds]).toEqual([0, 3600])
+  expect(lessor.timeToLive(1n)?.remainingSeconds).toBe(3600)
+  expect(lessor.takeBack(1n)).toBeUndefined()
 })
 
 test('an expired lease keeps its checkpoint, whoever asks for a renewal', () => {
@@ -229,12 +230,32 @@ test('an expired lease keeps its checkpoint, whoever asks for a renewal', () => 
   lessor.grant(1n, 3600)
   pass(300)
   for (const due of lessor.dueCheckpoints()) lessor.checkpoint(due)
-  expect(lessor.checkpointed(1n)).toBe(3300)
+  expect(lessor.takeBack(1n)).toBeDefined()
   pass(3300)
-  expect(lessor.checkpointed(1n)).toBe(0)
+  expect(lessor.takeBack(1n)).toBeUndefined()
   lessor.demote()
   lessor.promote(0)
   expect(lessor.timeToLive(1n)?.remainingSeconds).toBe(3300)
+})
+
+test('a renewal takes back a checkpoint that is on its way, and no other follows meanwhile', async () => {
+  const { lessor, pass } = started()
+  lessor.grant(1n, 3600)
+  pass(300)
+  const [late] = lessor.dueCheckpoints()
+  const forgotten = lessor.takeBack(1n)
+  expect([late, forgotten]).toEqual([
+    { id: 1n, remainingTtlSeconds: 3300 },
+    { id: 1n, remainingTtlSeconds: 0 },
+  ])
+  pass(299)
+  expect(lessor.dueCheckpoints()).toEqual([])
+  // In the order of the log.
+  for (const one of [late, forgotten]) if (one !== undefined) lessor.checkpoint(one)
+  expect(await lessor.renew(1n)).toBe(3600)
+  lessor.demote()
+  lessor.promote(0)
+  expect(lessor.timeToLive(1n)?.remainingSeconds).toBe(3600)
 })
 
 test('after a restart leases have their full TTL, or what a checkpoint left, and their keys', () => {

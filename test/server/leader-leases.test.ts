@@ -34,7 +34,7 @@ function memberWith(parts: {
   const leases = new LeaderLeases({
     memberId: self,
     lessor,
-    forgetCheckpoint: undefined,
+    writeCheckpoint: undefined,
     membership: { member: (id) => (id === other ? record : undefined) },
     node,
     clock: parts.clock ?? systemClock,

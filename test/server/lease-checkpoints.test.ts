@@ -112,7 +112,7 @@ test('what cannot be written down is due again', async () => {
     proposed.push([field, LeaseCheckpointRequest.decode(message)])
     return Promise.reject(new Error('not now'))
   }
-  const lessor = { dueCheckpoints: () => due.shift() ?? [], checkpointed: () => 0 }
+  const lessor = { dueCheckpoints: () => due.shift() ?? [] }
   checkpointLeases({ lessor, proposer: { propose }, clock, log: silentLog })
   clock.advance(500)
   await new Promise(setImmediate)
