@@ -1,7 +1,8 @@
 // outlet.ts: finds connections that let nothing out: the client takes nothing of what waits for
-// it, and says nothing either. What it says would not be heard once much waits (h2/connection.ts
-// stops reading then), so not even its hanging up is noticed. So who has been silent for a while is
-// sent a ping. Whether it is answered does not matter here (keepalive.ts): only that it leaves.
+// it, and says nothing either. What it says would not be heard once much waits, since
+// h2/server-connection.ts stops reading then, so not even its hanging up is noticed. So who has
+// been silent for a while is sent a ping. Whether it is answered does not matter here
+// (keepalive.ts): only that it leaves.
 //
 // One ping for each silence: a connection that was found sound is asked again when something came.
 import type { Clock, Timer } from '../platform/clock.js'
