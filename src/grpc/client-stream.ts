@@ -90,10 +90,15 @@ export class OutgoingStream implements ClientStream, CallSink {
   onStream(stream: Stream): void {
     this.#stream = stream
     if (this.#isPaused) stream.pause()
-    stream.write(...this.#sent)
+    for (const piece of this.#sent) stream.write(piece)
     if (this.#sentBytes > replayBytesMax) this.#dropReplay()
     if (this.#isHalfClosed) stream.end(undefined)
     if (stream.queuedBytes <= roomBytes) this.onDrain()
+  }
+
+  /** What is written meanwhile is kept, however much, as before the first stream. */
+  onStreamLost(): void {
+    this.#stream = undefined
   }
 
   /** Of the stream: there is room again. */

@@ -96,6 +96,8 @@ export class MessageQueue implements AsyncIterator<Buffer, undefined> {
     this.#messages.clear()
     this.#end ??= { error: undefined }
     this.#end.error = undefined
+    this.#taker?.resolve({ value: undefined, done: true })
+    this.#taker = undefined
     this.#source.leave()
     return Promise.resolve({ value: undefined, done: true })
   }

@@ -39,6 +39,8 @@ class UnarySink implements CallSink {
     stream.writeLast(this.#request)
   }
 
+  onStreamLost(): void {}
+
   onDrain(): void {}
 
   onMessage(message: Buffer): void {

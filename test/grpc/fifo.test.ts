@@ -51,10 +51,10 @@ const places: Record<string, () => Place> = {
 
 test.each(Object.entries(places))('%s keeps nothing of what was taken', async (_name, make) => {
   const place = make()
-  const all: WeakRef<Buffer>[] = []
+  const all: WeakRef<ArrayBufferLike>[] = []
   const push = () => {
     const item = Buffer.allocUnsafeSlow(10_000)
-    all.push(new WeakRef(item))
+    all.push(new WeakRef(item.buffer))
     place.push(item)
   }
   push()

@@ -94,3 +94,11 @@ test('small messages that wait keep nothing else that came with them', async () 
   const bytes = [...kept].reduce((sum, { byteLength }) => sum + byteLength, 0)
   expect(bytes).toBeLessThan(count * 128)
 })
+
+test('a reader that waits is let go when another part of the program leaves', async () => {
+  const { queue, events } = newQueue()
+  const waiting = queue.next()
+  expect(await queue.return()).toEqual(done)
+  expect(await waiting).toEqual(done)
+  expect(events).toEqual(['leave'])
+})

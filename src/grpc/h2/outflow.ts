@@ -164,17 +164,21 @@ export class Outflow {
       const isLast = stream.queuedBytes <= room && stream.isEnding && stream.trailers === undefined
       this.#sendData(stream, Math.min(room, stream.queuedBytes), isLast ? flag.endStream : 0)
       if (stream.queuedBytes > 0) return stream.sendWindow > 0
+      this.#tellDrained(stream)
       if (isLast) {
         this.#ended(stream)
         return false
       }
     }
     if (stream.isEnding) this.#sendEnd(stream)
-    else if (stream.wantsDrain) {
-      stream.wantsDrain = false
-      stream.reader?.onDrain()
-    }
     return false
+  }
+
+  /** Who waited for room is told, even if nothing more is to come. */
+  #tellDrained(stream: Stream): void {
+    if (!stream.wantsDrain) return
+    stream.wantsDrain = false
+    stream.reader?.onDrain()
   }
 
   #sendData(stream: Stream, size: number, flags: number): void {
