@@ -33,12 +33,15 @@ export function errorOfTrailers(headers: Headers): RpcError | undefined {
   return new RpcError(isStatusCode(code) ? code : Status.unknown, details)
 }
 
-/** The error for a stream that the peer reset with `code` instead of ending it. */
-export function errorOfReset(code: number): RpcError {
+/**
+ * The error for a stream that the peer reset with `code` instead of ending it. `isSilent`: without
+ * a word of an answer. A call that was answered was processed, whatever the code says.
+ */
+export function errorOfReset(code: number, { isSilent }: { isSilent: boolean }): RpcError {
   const name = resetNames[code] ?? String(code)
   const details = `stream terminated by RST_STREAM with error code: ${name}`
   return new RpcError(resetStatus[code] ?? Status.internal, details, {
-    unprocessed: code === errorCode.refusedStream,
+    unprocessed: isSilent && code === errorCode.refusedStream,
   })
 }
 

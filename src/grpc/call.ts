@@ -41,6 +41,8 @@ export interface CallParts {
 export interface CallSink {
   /** The place to write the requests to. Comes again when the call is sent anew. */
   onStream(stream: Stream): void
+  /** Nobody saw what went to the stream; onStream() comes with another. */
+  onStreamLost(): void
   /** All that was written has gone, after a write() that said there was no room. */
   onDrain(): void
   onMessage(message: Buffer): void
@@ -190,22 +192,23 @@ export class Call implements Waiter, StreamReader, StreamOwner {
       return
     }
     const isSilent = this.#reader === undefined
-    if (!connection.wasReady && isSilent) {
+    if (!connection.wasReady && isSilent && this.#sink.isReplayable()) {
       // Sent on trust before the peer had said a word, and allowed to reach a handler twice.
       this.#forgetStream()
       this.#parts.dialer.serve(this)
       return
     }
     const code = stream.resetCode
-    if (isSilent && code === errorCode.refusedStream) this.#unseen(errorOfReset(code))
-    else this.#finish(code === undefined ? lostError(connection) : errorOfReset(code), false)
+    const error = code === undefined ? lostError(connection) : errorOfReset(code, { isSilent })
+    if (error.unprocessed) this.#unseen(error)
+    else this.#finish(error, false)
   }
 
   /** The call came back, and no handler saw it. */
   #unseen(cause: RpcError): void {
-    this.#forgetStream()
     this.#unseenCount++
     if (this.#unseenCount <= unseenMax && this.#sink.isReplayable()) {
+      this.#forgetStream()
       this.#parts.dialer.serve(this)
       return
     }
@@ -215,6 +218,7 @@ export class Call implements Waiter, StreamReader, StreamOwner {
   #forgetStream(): void {
     this.#stream = undefined
     this.#connection = undefined
+    this.#sink.onStreamLost()
   }
 
   #finish(error: RpcError | undefined, isLocal: boolean): void {

@@ -116,7 +116,8 @@ describe('RST_STREAM', () => {
         continue
       }
       const details = `stream terminated by RST_STREAM with error code: ${name}`
-      expect(one, where).toMatchObject({ code: status, details })
+      // Whoever said anything has looked at the call, which is not to be sent again.
+      expect(one, where).toMatchObject({ code: status, details, unprocessed: false })
       expect(seen, where).toMatchObject([...seenBy(point), { code: status, details }])
     }
   })
@@ -147,7 +148,7 @@ describe('GOAWAY', () => {
         expect(requests, where).toBe(point === 0 ? 3 : 2)
         if (isFine) expect([one, seen], where).toEqual(['fine', ['fine', 'end']])
         else {
-          expect(one, where).toMatchObject({ code: 14 })
+          expect(one, where).toMatchObject({ code: 14, unprocessed: false })
           expect(seen, where).toMatchObject([...seenBy(point), { code: 14 }])
         }
       }
