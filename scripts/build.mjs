@@ -6,6 +6,7 @@
 //   *.cache              V8's compiled form of a file, for the Node that builds
 //   chalk.cjs, ...       packages that few commands need
 //   index.js, types/     the library (types only for a package: `--types`, or npm pack)
+//   LICENSES.txt         those of packages that are bundled (only for a package)
 //   library.js           the server for programs and tests, worker.js for one in its own thread;
 //                        vitest.js, jest.js and node-test.js beside it; library.cjs and jest.cjs
 //                        for those that require()
@@ -29,6 +30,7 @@ import path from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import vm from 'node:vm'
 import { build } from 'esbuild'
+import { licenses } from './licenses.mjs'
 import { buildTool } from './split.mjs'
 
 const root = path.join(import.meta.dirname, '..')
@@ -317,5 +319,6 @@ try {
 }
 if (process.argv.includes('--types') || process.env.npm_lifecycle_event === 'prepack') {
   declareTypes()
+  fs.writeFileSync(path.join(dist, 'LICENSES.txt'), await licenses())
 }
 fs.chmodSync(path.join(root, 'bin', 'tsctl.js'), 0o755)
