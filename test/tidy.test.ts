@@ -64,7 +64,6 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   yaml: ['commands'],
   chalk: ['output'],
   ora: ['commands'],
-  'sorted-btree': ['mvcc'],
   '@bufbuild/protobuf': ['api'],
 }
 
