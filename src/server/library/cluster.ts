@@ -23,13 +23,14 @@ import type { Platform } from '../platform.js'
 import { type Server, startServer } from '../server.js'
 import { Clients } from './client.js'
 import { Ending } from './ending.js'
+import { forgetPorts, keepPorts, keptPorts } from './kept-ports.js'
 import { freePorts, isPortTaken } from './ports.js'
 import { noteRunning, startedBy } from './unstopped.js'
 
 export interface ClusterOptions {
-  /** Default: 3. */
+  /** Default: 3, or as many as `dir` holds. */
   size?: number
-  /** Where members keep their data, below their names; it stays. Default: a temporary one. */
+  /** Where members keep their data, to come back with. Default: a temporary directory. */
   dir?: string
   /** Where log lines go, from this level on. Default: nowhere. */
   log?: { level: LogLevel; write(line: string): void }
@@ -84,11 +85,16 @@ export async function startClusterOn(
   options: ClusterOptions,
 ): Promise<RunningCluster> {
   const by = startedBy()
-  const { size = 3 } = options
+  const kept = options.dir === undefined ? undefined : await keptPorts(options.dir)
+  const { size = kept?.length ?? 3 } = options
   if (!Number.isInteger(size) || size < 1) throw new TypeError(`a cluster of ${size} members`)
+  if (kept !== undefined && kept.length !== size) {
+    throw new Error(`${options.dir} holds a cluster of ${kept.length} members, not of ${size}`)
+  }
   for (let attempt = 1; ; attempt++) {
-    const ports = await portsOf(2 * size)
-    const [client, peer] = [ports.slice(0, size), ports.slice(size)]
+    const ports = await portsOf(kept === undefined ? 2 * size : size)
+    const client = ports.slice(0, size)
+    const peer = kept ?? ports.slice(size)
     try {
       const cluster = await started(options, { client, peer })
       noteRunning(cluster, { port: client[0] ?? 0, startedBy: by })
@@ -128,10 +134,12 @@ async function started(options: ClusterOptions, { client, peer }: Ports): Promis
   const cluster = new Cluster(members, options.dir === undefined ? parent : undefined)
   const newDirs = names.map((name) => path.join(parent, name)).filter((dir) => !existsSync(dir))
   try {
+    if (options.dir !== undefined) await keepPorts(parent, peer)
     await Promise.all(members.map((member) => member.start()))
   } catch (error) {
     await cluster.stop()
     for (const dir of newDirs) await rm(dir, { recursive: true, force: true })
+    if (newDirs.length === names.length) await forgetPorts(parent)
     throw error
   }
   return cluster

@@ -220,14 +220,21 @@ describe('ports', () => {
   })
 })
 
-test('data in a directory of the program stay there', async () => {
+test('a cluster in a directory of the program comes back with its data', async () => {
   const dir = await mkdtemp(path.join(tmpdir(), 'library-cluster-'))
   try {
     {
-      await using cluster = await startCluster({ size: 1, dir })
+      await using cluster = await startCluster({ size: 3, dir })
       await put(await cluster.leader(), 'kept')
     }
-    expect(await readdir(dir)).toEqual(['member-1'])
+    {
+      await using cluster = await startCluster({ dir })
+      expect(cluster.members.length).toBe(3)
+      expect(await get(await cluster.leader())).toBe('kept')
+    }
+    expect(await failure(startCluster({ size: 1, dir }))).toEqual(
+      new Error(`${dir} holds a cluster of 3 members, not of 1`),
+    )
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
