@@ -16,6 +16,7 @@ import {
 } from './context.js'
 import { givenTexts } from './flag-texts.js'
 import { serverSettings, serverWords } from './server-flags.js'
+import { inertFlags } from './server-flags-inert.js'
 import { count } from './values.js'
 
 interface RunFlags {
@@ -47,6 +48,8 @@ const decided = [
   'initial-cluster-token',
   'force-new-cluster',
   'experimental-initial-corrupt-check',
+  'experimental-enable-lease-checkpoint',
+  'experimental-enable-lease-checkpoint-persist',
   'feature-gates',
   'corrupt-check-time',
   'unsafe-no-fsync',
@@ -63,6 +66,8 @@ const decided = [
   'peer-trusted-ca-file',
   'peer-client-cert-auth',
   'peer-cert-allowed-cn',
+  // A variable of theirs is for another server, and may be one that this server refuses.
+  ...inertFlags.map(({ name }) => name),
 ]
 
 export function runOptions(

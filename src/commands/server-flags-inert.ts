@@ -84,8 +84,9 @@ export const inertFlags: readonly InertFlag[] = [
 ]
 
 /** Names of those that were given without being what is done anyway. @throws UsageError */
-export function givenInert(texts: FlagTexts): string[] {
-  return inertFlags.flatMap(({ name, isSwitch, only }) => {
+export function givenInert(texts: FlagTexts, except: readonly string[] = []): string[] {
+  const asked = inertFlags.filter(({ name }) => !except.includes(name))
+  return asked.flatMap(({ name, isSwitch, only }) => {
     const text = texts(name)
     if (text === undefined) return []
     if (only === undefined) return [name]

@@ -229,6 +229,7 @@ export function serverWords(command: Command, { except = [] as readonly string[]
     if (former !== undefined) command.addOption(new Option(`--${former}${placeholder}`).hideHelp())
   }
   for (const { name, isSwitch } of inertFlags) {
+    if (except.includes(name)) continue
     command.addOption(new Option(`--${name}${isSwitch ? '' : ' <string>'}`).hideHelp())
   }
   return command
@@ -269,7 +270,7 @@ export function serverSettings(
   const isAsked = !except.includes('feature-gates')
   const { inert } = featureGates((isAsked && texts('feature-gates')) || '')
   const inertGates = inert.map((name) => `feature-gates=${name}`)
-  return { given, logLevel, inert: [...givenInert(texts), ...inertGates] }
+  return { given, logLevel, inert: [...givenInert(texts, except), ...inertGates] }
 }
 
 /** A panic of etcd is an error here. */

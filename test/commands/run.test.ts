@@ -42,9 +42,13 @@ describe('words', () => {
     const given = options({}, ['x'], {
       ETCD_DATA_DIR: '/data',
       ETCD_LISTEN_CLIENT_URLS: 'http://h:1',
+      ETCD_DISCOVERY_SRV: 'example.com',
+      ETCD_PEER_AUTO_TLS: 'true',
+      ETCD_EXPERIMENTAL_ENABLE_LEASE_CHECKPOINT_PERSIST: 'true',
     })
     expect(given.config).not.toHaveProperty('dataDir')
     expect(given.config).not.toHaveProperty('listenClientUrls')
+    expect(given.config).not.toHaveProperty('leaseCheckpointPersist')
   })
 })
 
