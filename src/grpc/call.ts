@@ -13,6 +13,9 @@ import type { Metadata } from './metadata.js'
 import { RpcError, Status } from './status.js'
 import { encodeTimeout } from './timeout.js'
 
+/** Timers hold 31 bits of milliseconds, which are 24 days; a longer one is due at once. */
+const timerMsMax = 2 ** 31 - 1
+
 /** A server that sends every call back unread must not keep us busy for ever. */
 const unseenMax = 5
 
@@ -87,9 +90,7 @@ export class Call implements Waiter, StreamReader, StreamOwner {
       this.#expired()
       return
     }
-    if (deadlineMs !== undefined) {
-      this.#timer = this.#parts.clock.after(deadlineMs, () => this.#expired())
-    }
+    this.#watchDeadline()
     signal?.addEventListener('abort', this.#cancelled)
     this.#parts.dialer.serve(this)
   }
@@ -123,6 +124,16 @@ export class Call implements Waiter, StreamReader, StreamOwner {
       return
     }
     this.end(new RpcError(Status.canceled, 'context canceled', { cause, ...this.#sentOrNot() }))
+  }
+
+  #watchDeadline(): void {
+    if (this.#deadline === undefined) return
+    const { clock } = this.#parts
+    const left = this.#deadline - clock.now()
+    this.#timer = clock.after(Math.max(0, Math.min(left, timerMsMax)), () => {
+      if (left > timerMsMax) this.#watchDeadline()
+      else this.#expired()
+    })
   }
 
   #expired(): void {

@@ -4,7 +4,7 @@ import { frames } from '../../src/grpc/frame.js'
 import type { ServerCall, ServerStream } from '../../src/grpc/server.js'
 import { RpcError, Status } from '../../src/grpc/status.js'
 import { systemClock } from '../../src/platform/clock.js'
-import { chat, collect, echo, failure, gate, open, serve } from './ends.js'
+import { chat, collect, deadPort, echo, failure, gate, open, serve } from './ends.js'
 import { ManualClock } from './manual-clock.js'
 
 const hello = Buffer.from('hello')
@@ -398,6 +398,35 @@ describe('deadlines and cancellation', () => {
       expect(await channel.unary('/t.S/Echo', hello, { deadlineMs })).toEqual(hello)
     }
     expect(Math.max(...delays)).toBe(2_147_483_000) // sent as whole seconds
+  })
+
+  test('a deadline further away than timers can be set is waited for in parts', async () => {
+    const delays: number[] = []
+    class NotedClock extends ManualClock {
+      override after(delayMs: number, callback: () => void) {
+        delays.push(delayMs)
+        return super.after(delayMs, callback)
+      }
+    }
+    const clock = new NotedClock()
+    const call = failure(
+      open([{ host: '127.0.0.1', port: await deadPort() }], { clock }).unary('/t.S/Echo', hello, {
+        deadlineMs: 2 ** 32,
+      }),
+    )
+    const timerMax = 2 ** 31 - 1
+    expect(Math.max(...delays)).toBe(timerMax)
+    let isOver = false
+    void call.then(() => {
+      isOver = true
+    })
+    clock.advance(timerMax)
+    clock.advance(timerMax)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(isOver).toBe(false)
+    clock.advance(2)
+    expect(await call).toMatchObject({ code: 4 })
+    expect(Math.max(...delays)).toBe(timerMax)
   })
 
   test('a deadline that has passed fails without a call', async () => {
