@@ -88,6 +88,11 @@ export class ClientConnection implements LinkEnd {
     return stream
   }
 
+  /** The server has a quarter of a megabyte to read before we say more. */
+  get isFull(): boolean {
+    return this.#outflow.isFull
+  }
+
   /** What the server sent. */
   receive(piece: Buffer): void {
     if (!this.isOver) this.#link.receive(piece)
@@ -152,16 +157,14 @@ export class ClientConnection implements LinkEnd {
     if (wasOpen) this.#options.onDraining()
     this.#streams.table.refuseBeyond(lastId)
     if (this.isOver) return
-    if (code !== errorCode.none) this.#cut()
-    else if (this.streamCount === 0) this.#hangUp()
+    if (code !== errorCode.none || this.streamCount === 0) this.#hangUp()
   }
 
   onFault(fault: ConnectionFault): void {
     this.#options.onFault(fault)
     if (this.isOver) return
     this.#link.goaway(0, fault.code)
-    this.#outflow.flush()
-    this.#cut()
+    this.#hangUp()
   }
 
   #checkUnread(): void {
@@ -179,15 +182,13 @@ export class ClientConnection implements LinkEnd {
     this.#options.onRoom()
   }
 
+  /**
+   * Without waiting for the server to hang up, too, or to read what is left: it may never do so,
+   * and nobody waits for an answer to that.
+   */
   #hangUp(): void {
     this.#phase = 'over'
     this.#outflow.flush()
-    this.#transport.end()
-    this.#streams.table.closeAll()
-  }
-
-  #cut(): void {
-    this.#phase = 'over'
     this.#transport.destroy()
     this.#streams.table.closeAll()
   }

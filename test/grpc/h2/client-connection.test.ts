@@ -485,10 +485,10 @@ describe('parting', () => {
     await end.says(goaway(1))
     expect(two.seen).toEqual([`close ${code.refused}`])
     one.stream.writeLast(Buffer.from('x'))
-    expect(end.isEnded).toBe(false)
+    expect(end.isDestroyed).toBe(false)
     await end.says(answerHead(1), trailers(1))
     expect(one.seen).toEqual(['sent', 'head 200', 'trailers 0', 'end', 'close undefined'])
-    expect(end.isEnded).toBe(true)
+    expect(end.isDestroyed).toBe(true)
     expect(end.events).toEqual(['ready', 'draining'])
   })
 
@@ -503,7 +503,7 @@ describe('parting', () => {
   test('GOAWAY with nothing under way hangs up', async () => {
     const end = await greetedClient()
     await end.says(goaway(0))
-    expect(end.isEnded).toBe(true)
+    expect(end.isDestroyed).toBe(true)
   })
 
   test('GOAWAY with an error ends all, and says which were never looked at', async () => {
@@ -520,9 +520,9 @@ describe('parting', () => {
     const end = await greetedClient()
     const { stream } = request(end)
     end.connection.drain()
-    expect([end.isEnded, end.connection.hasRoom]).toEqual([false, false])
+    expect([end.isDestroyed, end.connection.hasRoom]).toEqual([false, false])
     stream.reset(code.cancel)
-    expect(end.isEnded).toBe(true)
+    expect(end.isDestroyed).toBe(true)
     expect(kinds(await end.hears()).at(-1)).toEqual([reset, 1])
   })
 
