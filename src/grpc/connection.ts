@@ -57,6 +57,8 @@ export class Connection {
   readonly name: string
   state: 'dialing' | 'open' | 'ready' | 'draining' | 'closed' = 'dialing'
   wasReady = false
+  /** A call was started on it. */
+  wasUsed = false
   /** What ended it or is about to. */
   reason: unknown
   readonly #options: ConnectionOptions
@@ -86,7 +88,9 @@ export class Connection {
       timeoutMs: options.keepaliveTimeoutMs,
       bytesRead: () => socket.bytesRead,
       ping: () => this.#http?.ping(),
-      isWanted: () => this.#http !== undefined && this.#http.streamCount > 0,
+      // A server that does not read has no streams left once their deadlines have passed, and lets
+      // none begin.
+      isWanted: () => this.#http !== undefined && (this.#http.streamCount > 0 || this.#http.isFull),
       onDead: () => this.close(new Error('keepalive ping failed to receive ACK within timeout')),
     })
     socket.setNoDelay(true)
@@ -112,6 +116,7 @@ export class Connection {
     if (metadata !== undefined) fields.push(...Object.entries(metadata))
     if (this.#http === undefined) throw new Error(`no connection to ${this.name} yet`)
     const stream = this.#http.open(fields)
+    this.wasUsed = true
     this.#keepAlive.wake()
     return stream
   }

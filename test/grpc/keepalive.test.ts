@@ -4,11 +4,15 @@ import { once } from 'node:events'
 import http2 from 'node:http2'
 import net from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { chat, echo, failure, gate, keepalive, onTestEnd, open, serve } from './ends.js'
+import { KeepAlive } from '../../src/grpc/keepalive.js'
+import { chat, echo, failure, gate, keepalive, onTestEnd, open, rawServer, serve } from './ends.js'
+import { frameBytes, settingsBytes } from './h2/raw-peer.js'
 import { answer, bareServer } from './http2-server.js'
 import { ManualClock } from './manual-clock.js'
 
 const hello = Buffer.from('hello')
+const windowUpdate = 8
+const turn = () => new Promise((resolve) => setImmediate(resolve))
 const hang = { kind: 'unary', handle: () => new Promise<Buffer>(() => {}) } as const
 
 /** A link between client and server that a test can freeze in both directions. */
@@ -84,10 +88,65 @@ describe('the client', () => {
       await ping
       await channel.unary('/t.S/M', hello) // its answer comes after the one to the ping
       clock.advance(3000)
+      await turn() // judged when the socket has been read
     }
     expect(server.sessions.length).toBe(1)
     await channel.close()
     expect(await call).toMatchObject({ code: 1 })
+  })
+
+  test('gives up a server that reads nothing, although no call is left under way', async () => {
+    const clock = new ManualClock()
+    let connections = 0
+    const front = await serve({ '/t.S/Echo': echo })
+    const port = await rawServer((socket) => {
+      if (connections++ > 0) {
+        const onward = net.connect(front.port, '127.0.0.1')
+        socket.pipe(onward).pipe(socket)
+        return
+      }
+      socket.write(settingsBytes({ 4: 2 ** 31 - 1 }))
+      socket.write(frameBytes(windowUpdate, 0, 0, Buffer.from([0x7f, 0, 0, 0])))
+    })
+    const options = { clock, keepaliveTimeMs: 10_000, keepaliveTimeoutMs: 3000 }
+    const channel = open({ host: '127.0.0.1', port }, options)
+    // More than both ends' kernels take.
+    const large = failure(channel.unary('/t.S/M', Buffer.alloc(64_000_000), { deadlineMs: 5000 }))
+    for (;;) {
+      const small = failure(channel.unary('/t.S/M', hello, { deadlineMs: 0.001 }))
+      await turn()
+      clock.advance(0.001)
+      // One that waits for room, not for the connection.
+      if ((await small).unprocessed && channel.peer !== undefined) break
+    }
+    clock.advance(5000)
+    expect(await large).toMatchObject({ code: 4, unprocessed: false })
+    const waiting = channel.unary('/t.S/Echo', hello)
+    clock.advance(5000) // the ping
+    clock.advance(3000)
+    expect(await waiting).toEqual(hello)
+    expect(connections).toBe(2)
+  })
+
+  test('does not give up a server whose answer it had no time to read', async () => {
+    const clock = new ManualClock()
+    let [bytes, isDead] = [0, false]
+    const options = { clock, timeMs: 10_000, timeoutMs: 3000, bytesRead: () => bytes }
+    const onDead = () => {
+      isDead = true
+    }
+    const keepAlive = new KeepAlive({ ...options, ping() {}, isWanted: () => true, onDead })
+    keepAlive.wake()
+    clock.advance(10_000)
+    clock.advance(3000) // called late, before the socket is read
+    bytes = 17
+    await turn()
+    expect(isDead).toBe(false)
+    clock.advance(10_000)
+    clock.advance(3000)
+    await turn()
+    expect(isDead).toBe(true)
+    expect(clock.pendingCount).toBe(0)
   })
 
   test('does not ping while no call is under way', async () => {
