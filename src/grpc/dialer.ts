@@ -108,7 +108,7 @@ export class Dialer {
     if (left === undefined || this.#options.addresses.length === 1) return
     this.#first =
       (this.#options.addresses.indexOf(left.address) + 1) % this.#options.addresses.length
-    this.#current = undefined
+    this.#lose(left)
     left.drain()
   }
 
@@ -190,7 +190,6 @@ export class Dialer {
     this.#attempts.delete(connection)
     this.#endRound()
     this.#errors.clear()
-    this.#failedRounds = 0
     this.everConnected = true
     this.#current = connection
     this.#start(connection)
@@ -199,7 +198,7 @@ export class Dialer {
   #fail(connection: Connection, error: unknown): void {
     this.#attempts.get(connection)?.cancel()
     this.#attempts.delete(connection)
-    const { tls, clock, random } = this.#options
+    const { tls } = this.#options
     this.#errors.set(connection.address, dialError(connection.address, error, tls !== undefined))
     if (this.#untried.length > 0) {
       this.#tryNext()
@@ -207,8 +206,7 @@ export class Dialer {
     }
     if (this.#attempts.size > 0) return
     this.#isRound = false
-    this.#failedRounds++
-    this.#notBefore = clock.now() + backoffMs(this.#failedRounds, random)
+    this.#putOff()
     if (this.#waiters.size > 0) this.#dialWhenDue()
   }
 
@@ -231,7 +229,16 @@ export class Dialer {
   #lose(connection: Connection): void {
     if (this.#current !== connection) return
     this.#current = undefined
-    if (this.#waiters.size > 0) this.#dial()
+    if (connection.wasUsed) this.#failedRounds = 0
+    else this.#putOff() // a server that takes no call is no better than none
+    if (this.#waiters.size > 0) this.#dialWhenDue()
+  }
+
+  /** The round came to nothing. */
+  #putOff(): void {
+    const { clock, random } = this.#options
+    this.#failedRounds++
+    this.#notBefore = clock.now() + backoffMs(this.#failedRounds, random)
   }
 
   #endRound(): void {

@@ -21,6 +21,7 @@ import {
   serverTls,
   tempDir,
 } from './ends.js'
+import { settingsBytes } from './h2/raw-peer.js'
 import { answer, bareServer } from './http2-server.js'
 import { ManualClock } from './manual-clock.js'
 
@@ -97,6 +98,20 @@ describe('several addresses', () => {
     expect(await answers.next()).toMatchObject({ done: true })
   })
 
+  test('calls that wait for room move, too', async () => {
+    const arrived = gate()
+    const a = await bareServer(() => arrived.open(), { maxConcurrentStreams: 1 })
+    const b = await serve({ '/t.S/Echo': echo })
+    const channel = open([a.address, b.address])
+    const kept = failure(channel.unary('/t.S/Echo', hello))
+    await arrived.opened
+    const moved = channel.unary('/t.S/Echo', hello)
+    channel.switchAddress()
+    expect(await moved).toEqual(hello)
+    await channel.close()
+    expect(await kept).toMatchObject({ code: 1 })
+  })
+
   test('all reasons are told when none answers', async () => {
     const [one, two] = [await deadPort(), await deadPort()]
     const clock = new ManualClock()
@@ -141,6 +156,28 @@ describe('waiting for a server', () => {
     await channel.close()
     expect(await call).toMatchObject({ code: 1, unprocessed: true })
     expect(clock.pendingCount).toBe(0)
+  })
+
+  test('a server that greets, takes no call and hangs up gets no more haste than none', async () => {
+    const clock = new ManualClock()
+    let [count, closed] = [0, 0]
+    const port = await rawServer((socket) => {
+      count++
+      socket.on('close', () => closed++)
+      socket.resume()
+      socket.end(settingsBytes({ 3: 0 }))
+    })
+    const channel = open({ host, port }, { clock, random: steady })
+    const call = failure(channel.unary('/t.S/Echo', hello))
+    for (const [rounds, pauseMs] of [100, 160, 256, 409.6].entries()) {
+      await until(() => closed === rounds + 1 && clock.pendingCount === 1) // the pause
+      clock.advance(pauseMs - 0.1)
+      expect([count, clock.pendingCount]).toEqual([rounds + 1, 1])
+      clock.advance(0.2)
+      await until(() => count === rounds + 2)
+    }
+    await channel.close()
+    expect(await call).toMatchObject({ code: 1, unprocessed: true })
   })
 
   test('a call that comes in a pause does not shorten it, and one that gives up ends it', async () => {
