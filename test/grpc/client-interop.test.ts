@@ -1,6 +1,6 @@
 // Our client and servers of node:http2, that is nghttp2: every kind of call at once, through a link
 // that cuts what travels anywhere, with small windows and tables, long headers, and settings that
-// change under way. (Padding is left to h2/client-random.test.ts: this server's own is unsound.)
+// change under way. Padding is h2/client-random.test.ts's matter.
 import { once } from 'node:events'
 import http2, {
   constants,
