@@ -29,7 +29,8 @@ export function errorOfTrailers(headers: Headers): RpcError | undefined {
   if (text === undefined) {
     return new RpcError(Status.internal, 'the server ended the call without a status')
   }
-  const code = Number(text)
+  const code = /^\d+$/.test(text) ? Number(text) : Status.unknown
+  if (code === Status.ok) return undefined // 00, say
   return new RpcError(isStatusCode(code) ? code : Status.unknown, details)
 }
 

@@ -53,6 +53,16 @@ const cases: Record<string, [(stream: ServerHttp2Stream) => void, number, string
     2,
     'odd',
   ],
+  'an empty status': [
+    (s) => s.respond({ ...ok, 'grpc-status': '', 'grpc-message': 'odd' }, { endStream: true }),
+    2,
+    'odd',
+  ],
+  'a status twice': [
+    (s) => s.respond({ ...ok, 'grpc-status': '0, 0' }, { endStream: true }),
+    2,
+    '',
+  ],
   'a message that stops half way': [
     (s) => {
       s.respond(ok, { waitForTrailers: true })
