@@ -56,7 +56,7 @@ export class Dialer {
   #notBefore = Number.NEGATIVE_INFINITY // when the next round may begin, on the clock
   #stagger: Timer | undefined
   #backoff: Timer | undefined
-  #whenEmpty: (() => void) | undefined
+  readonly #whenEmpty: (() => void)[] = []
 
   constructor(options: DialerOptions) {
     this.#options = options
@@ -124,7 +124,7 @@ export class Dialer {
     for (const connection of this.#connections) connection.close()
     if (this.#connections.size === 0) return Promise.resolve()
     return new Promise((resolve) => {
-      this.#whenEmpty = resolve
+      this.#whenEmpty.push(resolve)
     })
   }
 
@@ -159,7 +159,8 @@ export class Dialer {
       this.#connections.delete(connection)
       if (this.#attempts.has(connection)) this.#fail(connection, error)
       else this.#lose(connection)
-      if (this.#connections.size === 0) this.#whenEmpty?.()
+      if (this.#connections.size > 0) return
+      for (const tell of this.#whenEmpty.splice(0)) tell()
     },
   }
 

@@ -420,6 +420,14 @@ test('close() ends calls under way, waiting calls, and what comes after', async 
   expect(await failure(channel.unary('/t.S/Hang', hello))).toMatchObject({ code: 1, details })
 })
 
+test('close() is over for whoever asks for it, however often', async () => {
+  const { address } = await serve({ '/t.S/Echo': echo })
+  const channel = open(address)
+  await channel.unary('/t.S/Echo', hello)
+  const settled = await Promise.all([channel.close(), channel.close()])
+  expect(settled).toEqual([undefined, undefined])
+})
+
 test('close() does not wait for a handshake that never ends', async () => {
   for (const options of [{}, { tls: clientTls }]) {
     const arrived = gate()
