@@ -21,6 +21,9 @@ import { type StreamHandler, serveStream } from './server-stream.js'
 import { serveUnary, type UnaryHandler } from './server-unary.js'
 import { RpcError, Status } from './status.js'
 
+// Taken now: fake timers that a test puts in its place later are to stop the test's code alone.
+const { setImmediate } = globalThis
+
 export type { ServerTls, TlsProtocol } from './address.js'
 export { type OnUpgrade, orAgain } from './declined-upgrade.js'
 export type { ListenAt } from './listener.js'

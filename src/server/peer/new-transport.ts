@@ -17,6 +17,9 @@ import { type RaftRouteParts, serveMessage, serveSnapshot, serveStream } from '.
 import { PeerTraffic } from './traffic.js'
 import type { PeerHandlers, PeerTransport, SnapshotBody } from './transport.js'
 
+// Taken now: fake timers that a test puts in its place later are to stop the test's code alone.
+const { queueMicrotask } = globalThis
+
 /** Anyone may say that it is about to be a member; a cluster has a handful. */
 const remotesMax = 64
 /** As etcd: added to an election for what a connection may take to be made. */

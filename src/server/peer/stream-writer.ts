@@ -7,6 +7,9 @@ import type { Clock, Timer } from '../../platform/clock.js'
 import { operationTimeoutMs } from './idle-limit.js'
 import type { StreamEncoder } from './message-stream.js'
 
+// Taken now: fake timers that a test puts in its place later are to stop the test's code alone.
+const { queueMicrotask } = globalThis
+
 /** As etcd: a third of what the other end waits for before it gives up. */
 export const heartbeatMs = operationTimeoutMs / 3
 /** As etcd: messages that wait for a slow peer. More would be old news when they arrive. */

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import type { Etcd3 } from 'etcd3'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { openPort } from '../../../src/grpc/port.js'
 import { type ClusterMember, type RunningCluster, startCluster } from '../../../src/index.js'
 import { startClusterOn } from '../../../src/server/library/cluster.js'
@@ -237,6 +237,19 @@ test('a cluster in a directory of the program comes back with its data', async (
     )
   } finally {
     await rm(dir, { recursive: true, force: true })
+  }
+})
+
+test('a cluster is not stopped by fake timers', async () => {
+  // Those that jest puts in place of the real ones by itself.
+  vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask'] })
+  try {
+    await using cluster = await startCluster()
+    const [other] = others(cluster, await cluster.leader())
+    await put(other, 'v')
+    expect(await get(other)).toBe('v')
+  } finally {
+    vi.useRealTimers()
   }
 })
 
